@@ -1,0 +1,15 @@
+"""Celery: the message only wakes somebody up; the rows are the queue."""
+
+import os
+
+from celery import Celery
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.dev")
+
+QUEUES = ("ingest", "predict", "trading", "learn")
+
+app = Celery("oddsmith")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.task_queues = tuple(Queue(name) for name in QUEUES)
+app.autodiscover_tasks()

@@ -1,0 +1,172 @@
+"""The process environment, parsed once. A wrong value stops the start with one line."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import unquote, urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent
+MODES = ("DEMO", "PAPER", "LIVE")
+TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
+
+
+class BadEnvironment(Exception):
+    """A variable holds a value that cannot be used; the message names it and the remedy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """Where the rows live: `vendor` is `sqlite` or `postgresql`."""
+
+    vendor: str
+    name: str
+    host: str = ""
+    port: str = ""
+    user: str = ""
+    password: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Env:
+    """Every variable the product reads, typed; the names are those of `.env.example`."""
+
+    secret_key: str
+    artefact_hmac_key: str
+    allowed_hosts: tuple[str, ...]
+    database: Database
+    redis_url: str
+    archive_dir: Path
+    artefact_dir: Path
+    state_dir: Path
+    history_dir: Path | None
+    venue_gamma_url: str
+    venue_clob_url: str
+    venue_data_url: str
+    mode: str
+    halt: bool
+
+
+def parse(variables: Mapping[str, str], *, debug: bool) -> Env:
+    """Read the variables; `debug` permits throw-away keys, production does not.
+
+    Raises `BadEnvironment` naming the variable, the value and what would be right.
+    """
+    state_dir = Path(variables.get("STATE_DIR", "") or ROOT / "var").absolute()
+    history = variables.get("HISTORY_DIR", "")
+    mode = variables.get("MODE", "PAPER").upper()
+    if mode not in MODES:
+        _refuse("MODE", mode, f"one of {', '.join(MODES)}")
+    database = _database(variables.get("DATABASE_URL", ""), state_dir)
+    if mode == "LIVE" and database.vendor == "sqlite":
+        _refuse(
+            "MODE",
+            mode,
+            "PAPER, or DATABASE_URL set to a PostgreSQL database: LIVE is refused on SQLite",
+        )
+    return Env(
+        secret_key=_key(variables, "SECRET_KEY", debug=debug),
+        artefact_hmac_key=_key(variables, "ARTEFACT_HMAC_KEY", debug=debug),
+        allowed_hosts=tuple(
+            h.strip()
+            for h in variables.get("ALLOWED_HOSTS", "localhost,127.0.0.1").split(",")
+            if h.strip()
+        ),
+        database=database,
+        redis_url=_url(variables, "REDIS_URL", "", ("redis", "rediss", "unix")),
+        archive_dir=_folder_url(variables, "ARCHIVE_URL", state_dir / "archive"),
+        artefact_dir=Path(variables.get("ARTEFACT_DIR", "") or state_dir / "artefacts").absolute(),
+        state_dir=state_dir,
+        history_dir=Path(history).absolute() if history else None,
+        venue_gamma_url=_url(
+            variables, "VENUE_GAMMA_URL", "https://gamma-api.polymarket.com", ("http", "https")
+        ),
+        venue_clob_url=_url(
+            variables, "VENUE_CLOB_URL", "https://clob.polymarket.com", ("http", "https")
+        ),
+        venue_data_url=_url(
+            variables, "VENUE_DATA_URL", "https://data-api.polymarket.com", ("http", "https")
+        ),
+        mode=mode,
+        halt=_flag(variables, "HALT"),
+    )
+
+
+def load(*, debug: bool) -> Env:
+    """Parse this process's environment, or leave with one line and exit code 2."""
+    try:
+        return parse(os.environ, debug=debug)
+    except BadEnvironment as wrong:
+        sys.stderr.write(f"oddsmith: {wrong}\n")
+        raise SystemExit(2) from None
+
+
+def _refuse(name: str, value: str, remedy: str) -> NoReturn:
+    raise BadEnvironment(
+        f"the environment variable {name}={value!r} cannot be used; set it to {remedy}"
+    )
+
+
+def _key(variables: Mapping[str, str], name: str, *, debug: bool) -> str:
+    value = variables.get(name, "")
+    if value:
+        return value
+    if not debug:
+        _refuse(
+            name,
+            "",
+            "a long random text, e.g. from `python -c 'import secrets; print(secrets.token_urlsafe(48))'`",
+        )
+    return f"development-only-{name.lower()}"
+
+
+def _flag(variables: Mapping[str, str], name: str) -> bool:
+    value = variables.get(name, "").strip().lower()
+    if value in TRUE:
+        return True
+    if value not in FALSE:
+        _refuse(name, value, "1 or 0")
+    return False
+
+
+def _url(variables: Mapping[str, str], name: str, default: str, schemes: tuple[str, ...]) -> str:
+    value = variables.get(name, "").strip() or default
+    if value and (urlsplit(value).scheme not in schemes or "//" not in value):
+        _refuse(
+            name, value, f"an address that starts with {' or '.join(f'{s}://' for s in schemes)}"
+        )
+    return value.rstrip("/")
+
+
+def _folder_url(variables: Mapping[str, str], name: str, default: Path) -> Path:
+    value = variables.get(name, "").strip()
+    if "://" in value and not value.startswith("file://"):
+        _refuse(name, value, "a local folder (a path or file://…)")
+    return Path(value.removeprefix("file://")).absolute() if value else default
+
+
+def _database(value: str, state_dir: Path) -> Database:
+    if not value:
+        return Database(vendor="sqlite", name=str(state_dir / "oddsmith.sqlite3"))
+    parts = urlsplit(value)
+    if parts.scheme == "sqlite":
+        return Database(
+            vendor="sqlite", name=str(Path(value.removeprefix("sqlite:///")).absolute())
+        )
+    if parts.scheme not in ("postgres", "postgresql") or not parts.path.strip("/"):
+        remedy = "postgresql://user:password@host:5432/name or sqlite:///path"
+        _refuse("DATABASE_URL", f"{parts.scheme}://…", remedy)
+    try:
+        port = parts.port
+    except ValueError:
+        _refuse("DATABASE_URL", f"{parts.scheme}://…", "an address whose port is a number")
+    return Database(
+        vendor="postgresql",
+        name=unquote(parts.path.strip("/")),
+        host=parts.hostname or "",
+        port=str(port or ""),
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+    )

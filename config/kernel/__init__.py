@@ -1,0 +1,1 @@
+"""The shared kernel: bases, units, locks, audit; it imports nothing of ours."""

@@ -1,0 +1,119 @@
+"""Transaction-scoped locks for decisions that span rows, and leader locks for processes.
+
+PostgreSQL: advisory locks. SQLite: the immediate transaction already is the one writer.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import IO, Any
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+
+TIMEOUT_MS = 3000
+
+
+class LockTimeout(DatabaseError):
+    """Another process held the lock for longer than three seconds."""
+
+
+def hold(*names: str) -> None:
+    """Take the named locks until the end of the transaction; keys are sorted so that no two callers deadlock.
+
+    Raises `LockTimeout` after three seconds, `RuntimeError` outside a transaction.
+    """
+    if not connection.in_atomic_block:
+        raise RuntimeError(f"locks.hold({', '.join(names)}) was called outside a transaction")
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = {TIMEOUT_MS}")
+        try:
+            for key in sorted({_key(name) for name in names}):
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
+        except DatabaseError as cause:
+            if "lock timeout" in str(cause):
+                raise LockTimeout(
+                    f"{', '.join(names)} was held elsewhere for over {TIMEOUT_MS} ms"
+                ) from cause
+            raise
+
+
+def _key(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+
+
+class LeaderLock:
+    """Held by at most one process of an installation; lost with the process, never with a message.
+
+    PostgreSQL keeps it on a connection of its own, SQLite as an exclusive lock on a file.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._connection: Any = None
+        self._file: IO[str] | None = None
+
+    def held(self) -> bool:
+        """Whether this process is the leader now; tries to become it where it is not."""
+        if connection.vendor == "postgresql":
+            return self._held_on_postgresql()
+        return self._held_on_file(Path(settings.ENV.state_dir) / f"{self.name}.lock")
+
+    def _held_on_postgresql(self) -> bool:
+        import psycopg  # noqa: PLC0415 - only where PostgreSQL is the database
+
+        try:
+            if self._connection is not None:
+                self._connection.execute("SELECT 1")
+                return True
+            fresh = psycopg.connect(
+                **connection.get_connection_params() | {"cursor_factory": psycopg.Cursor},
+                autocommit=True,
+            )
+            row = fresh.execute(
+                "SELECT pg_try_advisory_lock(%s)", [_key(f"leader:{self.name}")]
+            ).fetchone()
+            if row is not None and row[0]:
+                self._connection = fresh
+                return True
+            fresh.close()
+        except psycopg.Error:
+            self._connection = None
+        return False
+
+    def _held_on_file(self, path: Path) -> bool:
+        if self._file is not None:
+            return True
+        candidate = path.open("a+")
+        if not _lock_file(candidate):
+            candidate.close()
+            return False
+        self._file = candidate
+        return True
+
+    def release(self) -> None:
+        """Let another process lead."""
+        for holder in (self._connection, self._file):
+            if holder is not None:
+                holder.close()
+        self._connection = self._file = None
+
+
+def _lock_file(handle: IO[str]) -> bool:
+    if os.name == "nt":
+        import msvcrt  # noqa: PLC0415 - Windows only
+
+        try:
+            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        except OSError:
+            return False
+        return True
+    import fcntl  # noqa: PLC0415 - POSIX only
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

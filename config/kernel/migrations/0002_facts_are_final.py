@@ -1,0 +1,9 @@
+from django.db import migrations
+
+from config.kernel.vendor import refuse_changes
+
+
+class Migration(migrations.Migration):
+    dependencies = [("kernel", "0001_initial")]
+
+    operations = [refuse_changes("kernel_domainevent")]

@@ -1,0 +1,179 @@
+"""Abstract bases (append-only facts, versioned settings) and the tables shared by all apps."""
+
+from datetime import datetime
+from typing import Any, ClassVar, NoReturn, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+
+class FactIsFinal(TypeError):
+    """Somebody tried to change or delete a fact; correct it with a new row instead."""
+
+
+class FactQuerySet(models.QuerySet[Any]):
+    """A queryset of facts: read and add, nothing else."""
+
+    def update(self, **kwargs: Any) -> NoReturn:
+        """Refuse: facts have no update path."""
+        raise FactIsFinal(
+            f"{self.model.__name__} rows are facts and are never updated; add a correcting row"
+        )
+
+    def delete(self) -> NoReturn:
+        """Refuse: facts have no delete path."""
+        raise FactIsFinal(
+            f"{self.model.__name__} rows are facts and are never deleted; add a correcting row"
+        )
+
+
+class AppendOnly(models.Model):
+    """A fact. The database refuses changes too: see `vendor.refuse_changes` in the migrations."""
+
+    objects: ClassVar[Any] = FactQuerySet.as_manager()
+
+    class Meta:
+        """No table of its own."""
+
+        abstract = True
+
+
+class SettingsManager(models.Manager[Any]):
+    """Finds the version of a settings table that was in force."""
+
+    def current(self, *, as_of: datetime) -> Any:
+        """The newest version created at or before `as_of`; the defaults where none was ever saved."""
+        row = self.filter(created_at__lte=as_of).order_by("-version").first()
+        return (
+            row
+            if row is not None
+            else self.model(version=0, created_at=as_of, reason="built-in defaults")
+        )
+
+
+class VersionedSettings(models.Model):
+    """Settings whose every change is a new row: who, when, why.
+
+    Subclasses declare columns with defaults and bounds, and `as_config()` that returns a frozen
+    dataclass; code passes that dataclass down and decision rows keep `version`.
+    """
+
+    version = models.PositiveIntegerField(unique=True, editable=False)
+    created_at = models.DateTimeField(editable=False, db_index=True)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, editable=False
+    )
+    reason = models.CharField(max_length=400)
+
+    objects: ClassVar[SettingsManager] = SettingsManager()
+    NOT_COPIED: ClassVar[frozenset[str]] = frozenset(
+        {"id", "version", "created_at", "author", "reason"}
+    )
+
+    class Meta:
+        """No table of its own."""
+
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self._meta.verbose_name} v{self.version}"
+
+    def values(self) -> dict[str, Any]:
+        """The tunable columns, by name."""
+        return {
+            f.name: getattr(self, f.name)
+            for f in self._meta.concrete_fields
+            if f.name not in self.NOT_COPIED
+        }
+
+    def changed_from(self, before: Self) -> dict[str, tuple[Any, Any]]:
+        """Column → (before, after) for every tunable column that differs."""
+        old = before.values()
+        return {
+            name: (old[name], value) for name, value in self.values().items() if value != old[name]
+        }
+
+
+class DomainEvent(AppendOnly):
+    """One thing that happened, in order, each row sealed with the hash of the one before."""
+
+    happened_at = models.DateTimeField(db_index=True)
+    kind = models.CharField(
+        max_length=80, db_index=True, help_text="noun.verb_past, e.g. halt.opened"
+    )
+    actor = models.CharField(max_length=150, help_text="user name, or the process that acted")
+    subject = models.CharField(max_length=200, help_text="what it happened to, e.g. market:42")
+    data = models.TextField(default="{}", help_text="canonical JSON")
+    previous_hash = models.CharField(max_length=64)
+    hash = models.CharField(max_length=64, unique=True)
+
+    class Meta:
+        """One successor per event: a fork of the chain cannot be written."""
+
+        constraints = [
+            models.UniqueConstraint(name="event_has_one_successor", fields=["previous_hash"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}"
+
+
+class Heartbeat(models.Model):
+    """When a component last proved that it is alive."""
+
+    component = models.CharField(max_length=60, primary_key=True)
+    beat_at = models.DateTimeField()
+    period_s = models.PositiveIntegerField(
+        help_text="a beat is due every so many seconds; stale after three"
+    )
+    note = models.CharField(max_length=200, blank=True, default="")
+
+    def __str__(self) -> str:
+        return self.component
+
+    def is_stale(self, *, as_of: datetime) -> bool:
+        """Whether more than three periods passed without a beat."""
+        return (as_of - self.beat_at).total_seconds() > 3 * self.period_s
+
+
+class Job(models.Model):
+    """A piece of long work: visible, resumable, never run twice at once under one name."""
+
+    class Status(models.TextChoices):
+        """Where the work stands."""
+
+        RUNNING = "RUNNING"
+        DONE = "DONE"
+        FAILED = "FAILED"
+        CANCELLED = "CANCELLED"
+
+    kind = models.CharField(max_length=60, db_index=True)
+    key = models.CharField(
+        max_length=200, help_text="what it works on; unique among running jobs of a kind"
+    )
+    status = models.CharField(max_length=10, choices=Status, default=Status.RUNNING)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    beat_at = models.DateTimeField(
+        help_text="last sign of progress; a silent job may be taken over"
+    )
+    done = models.PositiveBigIntegerField(default=0)
+    total = models.PositiveBigIntegerField(default=0)
+    checkpoint = models.TextField(default="", blank=True, help_text="where to resume")
+    result = models.TextField(default="", blank=True, help_text="JSON for people and tests")
+    error = models.TextField(default="", blank=True)
+
+    class Meta:
+        """Single flight is a rule of the database."""
+
+        constraints = [
+            models.UniqueConstraint(
+                name="job_runs_once_at_a_time",
+                fields=["kind", "key"],
+                condition=Q(status="RUNNING"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"

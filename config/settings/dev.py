@@ -1,0 +1,8 @@
+"""Development and the zero-install start: everything on this machine, the stand-in venue available."""
+
+from config.settings.base import *  # noqa: F403 - settings are one namespace
+from config.settings.base import DEBUG as _DEBUG
+from config.settings.base import INSTALLED_APPS
+
+DEBUG = _DEBUG
+INSTALLED_APPS += ["sandbox"]

@@ -1,0 +1,1 @@
+"""One outside system each: wire format ↔ frozen dataclasses."""

@@ -1,0 +1,1 @@
+"""Pure: books, wire formats, series."""

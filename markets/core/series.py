@@ -1,0 +1,75 @@
+"""Price histories of many markets as flat arrays: the layout that kernels read, live and in training alike."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteSeries:
+    """Quotes of m markets, concatenated; market i owns `[starts[i], starts[i + 1])`, in order of `known_at`.
+
+    Attributes
+    ----------
+    starts
+        int64[m + 1], non-decreasing, `starts[0] == 0`.
+    known_at
+        float64, UTC epoch seconds at which we learned of the quote (`received_at`).
+    price, bid, ask, bid_depth, ask_depth, volume_24h
+        float64 of outcome 0; NaN where unknown. Depth in shares, volume in dollars.
+    """
+
+    starts: Ints
+    known_at: Floats
+    price: Floats
+    bid: Floats
+    ask: Floats
+    bid_depth: Floats
+    ask_depth: Floats
+    volume_24h: Floats
+
+    @property
+    def markets(self) -> int:
+        """How many markets the series holds."""
+        return len(self.starts) - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketFacts:
+    """What is known about each of m markets apart from its quotes; NaN or an empty text where unknown.
+
+    Times are UTC epoch seconds. `scheduled_end_at` only where an end was announced, never hindsight.
+    `event` numbers the question groups; `exclusive` says that the outcomes of the group exclude each other.
+    """
+
+    market_id: Ints
+    event: Ints
+    category: tuple[str, ...]
+    opens_at: Floats
+    scheduled_end_at: Floats
+    window_s: Floats
+    epoch_start_at: Floats
+    reference_price: Floats
+    exclusive: NDArray[np.bool_]
+
+    @property
+    def markets(self) -> int:
+        """How many markets are described."""
+        return len(self.market_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshots:
+    """Decision points: row r asks about market `market[r]` (an index into the arrays above) at `as_of[r]`."""
+
+    market: Ints
+    as_of: Floats
+
+    @property
+    def rows(self) -> int:
+        """How many questions."""
+        return len(self.market)

@@ -1,0 +1,9 @@
+"""What did we learn?"""
+
+from django.apps import AppConfig
+
+
+class MlopsConfig(AppConfig):
+    """Labels, training, evaluation, backtests."""
+
+    name = "mlops"

@@ -1,0 +1,1 @@
+"""Pure: features, estimators, calibration, ensemble."""

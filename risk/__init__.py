@@ -1,0 +1,1 @@
+"""3 · What we may lose."""

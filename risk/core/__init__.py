@@ -1,0 +1,1 @@
+"""Pure: contracts, checks, exposure, Kelly, drawdown."""

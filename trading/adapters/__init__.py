@@ -1,0 +1,1 @@
+"""Venues: paper now, the real one later."""

@@ -1,0 +1,1 @@
+"""Pure: fees, edge, decisions, order states."""
