@@ -42,12 +42,12 @@ def refuse_changes(*tables: str) -> Operation:
     def forwards(apps: Any, editor: BaseDatabaseSchemaEditor) -> None:
         for table in tables:
             for statement in append_only_sql(editor.connection.vendor, table):
-                editor.execute(statement)
+                editor.execute(statement, params=None)
 
     def backwards(apps: Any, editor: BaseDatabaseSchemaEditor) -> None:
         for table in tables:
             for statement in changeable_sql(editor.connection.vendor, table):
-                editor.execute(statement)
+                editor.execute(statement, params=None)
 
     return RunPython(forwards, backwards)
 
