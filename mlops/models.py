@@ -123,6 +123,35 @@ class LearningSettings(VersionedSettings):
         default=8, validators=[MinValueValidator(2), MaxValueValidator(30)]
     )
     bootstrap = models.PositiveIntegerField(default=2000, validators=[MinValueValidator(200)])
+    snapshot_every_s = models.PositiveIntegerField(
+        default=3600,
+        validators=[MinValueValidator(1)],
+        help_text="markets are asked at every multiple of this many seconds, UTC",
+    )
+    max_quote_age_s = models.PositiveIntegerField(
+        default=2700, help_text="older prices are no decision (books on change repeat every 30 min)"
+    )
+    max_epoch_quote_age_s = models.PositiveIntegerField(
+        default=90, help_text="the same for up/down epochs"
+    )
+    rows_per_bucket = models.PositiveIntegerField(
+        default=3,
+        validators=[MinValueValidator(1)],
+        help_text="training keeps so many decisions of a market in each bucket of time left",
+    )
+    min_cell_events = models.PositiveIntegerField(
+        default=200, help_text="fewer resolved events in a domain: its forecast stays the price"
+    )
+    evidence_level = models.FloatField(
+        default=0.05,
+        validators=[MinValueValidator(0.001), MaxValueValidator(0.5)],
+        help_text="one-sided level at which a domain's correction must beat the price out of fold",
+    )
+    max_skill = models.FloatField(
+        default=0.1,
+        validators=[MinValueValidator(0.001), MaxValueValidator(1)],
+        help_text="more out-of-fold skill than this is a suspected leak and blocks the model",
+    )
 
     class Meta:
         """One row a version."""

@@ -15,3 +15,10 @@ class LearningConfig:
     embargo_days: int
     folds: int
     bootstrap: int
+    snapshot_every_s: int
+    max_quote_age_s: int
+    max_epoch_quote_age_s: int
+    rows_per_bucket: int
+    min_cell_events: int
+    evidence_level: float
+    max_skill: float
