@@ -15,7 +15,7 @@ FRACTION = [MinValueValidator(Decimal(0)), MaxValueValidator(Decimal(1))]
 
 
 class TradingState(models.TextChoices):
-    """What is permitted now; derived from the open halts, the strictest wins. Cancels pass in every state."""
+    """What is permitted now: the strictest of the open halts. Cancels pass in every state."""
 
     ACTIVE = "ACTIVE", "Active: trade"
     LISTEN_ONLY = "LISTEN_ONLY", "Listen only: no new entries"
@@ -84,7 +84,11 @@ class Halt(models.Model):
 
 
 class RiskDecision(AppendOnly):
-    """What the gate said to one intended order: every reason, and every threshold it used."""
+    """What the gate said to one intended order: every reason, and every threshold it used.
+
+    `requested_shares` is what was asked of the gate: the wish, or the venue's minimum where the
+    wish was smaller.
+    """
 
     market = models.ForeignKey(Market, on_delete=models.PROTECT)
     mode = models.CharField(max_length=8, choices=Mode)
@@ -118,7 +122,10 @@ class RiskDecision(AppendOnly):
 
 
 class EquityPoint(models.Model):
-    """A snapshot of the books of one mode. Risk equity = cash + redeemable + Σ min(cost, liquidation value)."""
+    """A snapshot of the books of one mode.
+
+    Risk equity = cash + redeemable + Σ min(cost, liquidation value) of the open positions.
+    """
 
     mode = models.CharField(max_length=8, choices=Mode)
     observed_at = models.DateTimeField()
@@ -207,6 +214,20 @@ class RiskLimits(VersionedSettings):
     )
     daily_loss = models.DecimalField(
         max_digits=5, decimal_places=4, default=Decimal("0.10"), validators=FRACTION
+    )
+    max_per_asset = models.PositiveIntegerField(
+        default=0, help_text="markets held at once on one asset; 0 for no limit"
+    )
+    sudden_drop = models.DecimalField(
+        max_digits=5,
+        decimal_places=4,
+        default=Decimal("0.10"),
+        validators=FRACTION,
+        help_text="fall of risk equity within the window below that halts",
+    )
+    sudden_drop_s = models.PositiveIntegerField(default=900)
+    max_equity_age_s = models.PositiveIntegerField(
+        default=1800, help_text="entries wait for a newer snapshot of the books"
     )
 
     class Meta:

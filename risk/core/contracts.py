@@ -1,8 +1,19 @@
-"""What trading hands to the gate, and what the gate answers. Serves live, paper and backtest alike."""
+"""What trading hands to the gate, and what it answers: live, paper and backtest alike."""
 
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
+
+MICRO = Decimal("0.000001")
+
+
+class State(StrEnum):
+    """What is permitted, from everything to nothing; the words of `risk.models.TradingState`."""
+
+    ACTIVE = "ACTIVE"
+    LISTEN_ONLY = "LISTEN_ONLY"
+    REDUCING = "REDUCING"
+    HALTED = "HALTED"
 
 
 class DenialReason(StrEnum):
@@ -32,6 +43,7 @@ class DenialReason(StrEnum):
     DAY_LIMIT = "DAY_LIMIT"
     DEPTH_LIMIT = "DEPTH_LIMIT"
     POSITION_COUNT = "POSITION_COUNT"
+    ASSET_COUNT = "ASSET_COUNT"
     ORDER_RATE = "ORDER_RATE"
     DAILY_LOSS = "DAILY_LOSS"
     DRAWDOWN = "DRAWDOWN"
@@ -43,8 +55,10 @@ class DenialReason(StrEnum):
 class OrderIntent:
     """An order that trading would like to place. Money in dollars, ages and times in seconds.
 
-    `shares` × `limit_price` + `fee` is the most it can cost; `expected_price` is the volume-weighted
-    price of walking the visible book for `shares`.
+    `shares` × `limit_price` + `fee` is the most it can cost, `fee` None where the market's schedule
+    is unknown. `probability` is that of the outcome traded. `expected_price` is the volume-weighted
+    price of walking the visible book for `wanted` shares, `visible_depth` the shares that rest
+    there within the limit. `window_s` is the length of an epoch that starts at `epoch`.
     """
 
     market: int
@@ -56,7 +70,7 @@ class OrderIntent:
     limit_price: Decimal
     expected_price: Decimal
     best_price: Decimal
-    fee: Decimal
+    fee: Decimal | None
     probability: float
     visible_depth: Decimal
     tick: Decimal | None
@@ -68,16 +82,39 @@ class OrderIntent:
     strategy: str = "default"
     asset: str = ""
     epoch: float | None = None
+    window_s: float | None = None
+    label: str = ""
+
+    @property
+    def wanted(self) -> Decimal:
+        """Shares to ask for: the venue's minimum where the wish is smaller."""
+        return max(self.shares, self.min_shares or Decimal(0))
+
+    @property
+    def unit_cost(self) -> Decimal:
+        """Dollars a share at most, fee included, rounded up; raises `ValueError` without a fee."""
+        if self.fee is None:
+            raise ValueError("the fee of this market is unknown, so nothing can be bought on it")
+        return (self.limit_price + self.fee / self.shares).quantize(MICRO, ROUND_CEILING)
 
     @property
     def cost(self) -> Decimal:
         """Dollars at risk: the most the order can take from cash."""
-        return self.shares * self.limit_price + self.fee
+        return self.cost_of(self.shares)
+
+    def cost_of(self, shares: Decimal) -> Decimal:
+        """Dollars at risk if `shares` of it are approved, rounded up."""
+        return (shares * self.unit_cost).quantize(MICRO, ROUND_CEILING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """An open position, resting order or approved intent, as exposure: the worst-case loss in dollars."""
+    """An open position, resting order or approved intent.
+
+    `exposure` is its worst-case loss in dollars. `sellable` counts shares that are ours now and not promised to a resting sale: 0 for an order
+    or intent that has not filled. `exclusive`: at most one market of the event resolves to its
+    outcome 0.
+    """
 
     market: int
     event: int
@@ -85,13 +122,17 @@ class Holding:
     outcome_index: int
     shares: Decimal
     exposure: Decimal
+    sellable: Decimal = Decimal(0)
+    exclusive: bool = False
     asset: str = ""
     epoch: float | None = None
+    window_s: float | None = None
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortfolioSnapshot:
-    """The books at one instant, reservations counted as spent."""
+    """The books at one instant, reservations counted as spent: `cash` is what is free."""
 
     state: str
     placing_orders: bool
@@ -117,10 +158,14 @@ class Denial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The gate's answer: approved shares (0 with any denial) and every reason against."""
+    """The gate's answer: approved shares (0 with any denial) and every reason against.
+
+    `bound_by` names the caps that made an approved order smaller than `OrderIntent.wanted`.
+    """
 
     approved_shares: Decimal
     denials: tuple[Denial, ...] = ()
+    bound_by: tuple[DenialReason, ...] = ()
 
     @property
     def approved(self) -> bool:
@@ -154,3 +199,7 @@ class LimitsConfig:
     drawdown_reduce: Decimal
     drawdown_halt: Decimal
     daily_loss: Decimal
+    max_per_asset: int
+    sudden_drop: Decimal
+    sudden_drop_s: int
+    max_equity_age_s: int
