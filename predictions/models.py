@@ -163,9 +163,6 @@ class PredictionSettings(VersionedSettings):
     max_quote_age_s = models.PositiveIntegerField(
         default=3600, help_text="no forecast from an older price"
     )
-    lookback_hours = models.PositiveIntegerField(
-        default=48, help_text="history that features may look at"
-    )
 
     class Meta:
         """One row a version."""

@@ -15,11 +15,11 @@ class Forecasts:
     Attributes
     ----------
     price
-        Market mid at the decision, in (0, 1); NaN where there was none (such a row is never traded).
+        Market mid at the decision, in (0, 1); NaN where there was none: never traded.
     probability
-        Calibrated belief in (0, 1).
+        Calibrated belief in (0, 1); NaN without a price.
     sigma
-        Standard error of `probability`, >= 0.
+        Standard error of `probability`, >= 0; NaN without a price.
     source
         Per row a value of `predictions.models.Source`.
     """
@@ -39,4 +39,3 @@ class PredictionConfig:
     enable_ml: bool
     correction_cap: float
     max_quote_age_s: int
-    lookback_hours: int

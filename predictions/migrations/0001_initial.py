@@ -80,7 +80,6 @@ class Migration(migrations.Migration):
                 ('enable_ml', models.BooleanField(default=True, help_text='off: collect and label only, forecasts are the market price')),
                 ('correction_cap', models.FloatField(default=0.7, help_text='largest weight of the learned correction', validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(1)])),
                 ('max_quote_age_s', models.PositiveIntegerField(default=3600, help_text='no forecast from an older price')),
-                ('lookback_hours', models.PositiveIntegerField(default=48, help_text='history that features may look at')),
                 ('author', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL)),
             ],
             options={
