@@ -1,0 +1,87 @@
+"""The order-book service's public side: books, price history, market parameters."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from itertools import islice
+
+import httpx
+from django.conf import settings
+
+from config.kernel.units import ConditionId, TokenId
+from markets.adapters import http
+from markets.core import wire_clob as wire
+from markets.core.wire import NotUnderstood
+
+# Documented requests per 10 s, summer 2026.
+LIMITS = (
+    http.Limit(prefix="", requests=9000),
+    http.Limit(prefix="/books", requests=500),
+    http.Limit(prefix="/book", requests=1500),
+    http.Limit(prefix="/prices-history", requests=1000),
+)
+TOKENS_PER_CALL = 500
+# Longer ranges come back empty for resolved markets.
+LONGEST_HISTORY = timedelta(days=15)
+
+
+class ClobData:
+    """Reads books and history; `simulated` where the service runs on this machine."""
+
+    def __init__(
+        self, base_url: str, *, transport: httpx.BaseTransport | None = None, attempts: int = 4
+    ) -> None:
+        self.simulated = http.is_local(base_url)
+        self._http = http.session(base_url, limits=LIMITS, transport=transport, attempts=attempts)
+
+    def server_time(self) -> datetime:
+        """The venue's clock, whole seconds."""
+        return wire.server_time(self._http.get("/time"))
+
+    def book(self, token_id: TokenId) -> wire.BookRow:
+        """One book; raises `http.NotThere` once the market is resolved."""
+        return wire.book(self._http.get("/book", {"token_id": token_id}))
+
+    def books(
+        self, token_ids: Iterable[TokenId]
+    ) -> Iterator[tuple[tuple[wire.BookRow, ...], tuple[NotUnderstood, ...]]]:
+        """Books and refusals, at most 500 tokens a call; unknown tokens are left out."""
+        for batch in _batches(token_ids, TOKENS_PER_CALL):
+            body = self._http.post("/books", [{"token_id": token} for token in batch])
+            yield wire.book_list(body)
+
+    def market(self, condition_id: ConditionId) -> wire.MarketState:
+        """One market as the matching engine sees it, with its winner once resolved."""
+        return wire.market(self._http.get(f"/markets/{condition_id}"))
+
+    def prices(
+        self, token_id: TokenId, *, since: datetime, until: datetime, fidelity_min: int = 1
+    ) -> Iterator[tuple[wire.PricePoint, ...]]:
+        """Historical prices in [since, until), one window of at most 15 days a call."""
+        start = since
+        while start < until:
+            end = min(start + LONGEST_HISTORY, until)
+            params = {
+                "market": token_id,
+                "startTs": str(int(start.timestamp())),
+                "endTs": str(int(end.timestamp())),
+                "fidelity": str(fidelity_min),
+            }
+            points = wire.prices_history(self._http.get("/prices-history", params))
+            yield tuple(p for p in points if start <= p.observed_at < end)
+            start = end
+
+
+def _batches(tokens: Iterable[TokenId], size: int) -> Iterator[Sequence[TokenId]]:
+    remaining = iter(tokens)
+    while batch := list(islice(remaining, size)):
+        yield batch
+
+
+def connect() -> ClobData:
+    """The order-book service that this installation is configured for."""
+    return _at(settings.ENV.venue_clob_url)
+
+
+# One per process: a budget counts the requests of all callers, a connection is kept alive.
+_at = cache(ClobData)

@@ -1,0 +1,80 @@
+"""The venue's catalogue service."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Literal
+
+import httpx
+from django.conf import settings
+
+from markets.adapters import http
+from markets.core import wire_gamma as wire
+
+# Documented requests per 10 s, summer 2026.
+LIMITS = (
+    http.Limit(prefix="", requests=4000),
+    http.Limit(prefix="/events", requests=500),
+    http.Limit(prefix="/markets", requests=300),
+)
+PAGE = 100
+Listing = Literal["events", "markets"]
+
+
+class StuckCursor(Exception):
+    """A listing repeated a cursor or its first row: following it would never end."""
+
+
+class Gamma:
+    """Reads events and markets; `simulated` where the service runs on this machine."""
+
+    def __init__(
+        self, base_url: str, *, transport: httpx.BaseTransport | None = None, attempts: int = 4
+    ) -> None:
+        self.simulated = http.is_local(base_url)
+        self._http = http.session(base_url, limits=LIMITS, transport=transport, attempts=attempts)
+
+    def events(self, *, closed: bool = False) -> Iterator[wire.Page]:
+        """All events with their markets, page by page; raises `StuckCursor`."""
+        return self._pages("events", closed=closed)
+
+    def markets(self, *, closed: bool = False) -> Iterator[wire.Page]:
+        """All markets, page by page; raises `StuckCursor`."""
+        return self._pages("markets", closed=closed)
+
+    def event(self, slug: str) -> wire.EventRow:
+        """One event, closed or not; raises `http.NotThere`."""
+        return wire.event(self._http.get(f"/events/slug/{slug}"))
+
+    def market(self, venue_key: str) -> wire.MarketRow:
+        """One market, closed or not; raises `http.NotThere`."""
+        return wire.market(self._http.get(f"/markets/{venue_key}"))
+
+    def _pages(self, listing: Listing, *, closed: bool) -> Iterator[wire.Page]:
+        seen: set[str] = set()
+        firsts: set[str] = set()
+        cursor = ""
+        while True:
+            params = {"limit": str(PAGE), "closed": str(closed).lower()}
+            if cursor:
+                params["after_cursor"] = cursor
+            page = wire.page(self._http.get(f"/{listing}/keyset", params), listing)
+            first = next((row.id for row in page.events or page.markets), "")
+            if first and first in firsts:
+                raise StuckCursor(f"/{listing}/keyset began twice with {first} (cursor {cursor!r})")
+            firsts.add(first)
+            yield page
+            cursor = page.next_cursor
+            if not cursor:
+                return
+            if cursor in seen:
+                raise StuckCursor(f"/{listing}/keyset gave the cursor {cursor!r} twice")
+            seen.add(cursor)
+
+
+def connect() -> Gamma:
+    """The catalogue that this installation is configured for."""
+    return _at(settings.ENV.venue_gamma_url)
+
+
+# One per process: a budget counts the requests of all callers, a connection is kept alive.
+_at = cache(Gamma)
