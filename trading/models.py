@@ -2,19 +2,18 @@
 
 import uuid
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 
 from django.conf import settings
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
-from config.kernel.models import AppendOnly, VersionedSettings
-from config.kernel.modes import STORED_MODES, Mode, mode_is_stored
+from config.kernel.models import AppendOnly
+from config.kernel.modes import Mode, mode_is_stored
 from markets.models import Market, Outcome
 from predictions.models import Prediction
 from risk.models import RiskDecision
-from trading.core.contracts import TradingConfig
+from trading.settings import TradingSettings  # noqa: F401 - a table is looked for in models
 
 MAIN_WALLET = "main"
 
@@ -32,7 +31,7 @@ class Side(models.TextChoices):
 
 
 class Signal(models.Model):
-    """What one forecast was worth against the book, and why it passed or died. Pruned by retention when it died."""
+    """What one forecast was worth against the book, and why it passed or died."""
 
     prediction = models.OneToOneField(Prediction, on_delete=models.PROTECT)
     market = models.ForeignKey(Market, on_delete=models.PROTECT, db_index=False)
@@ -147,7 +146,7 @@ class Approval(AppendOnly):
 
 
 class Claim(models.Model):
-    """The right to act on a market: at most one is held per (mode, wallet, market) and per (mode, wallet, asset, epoch)."""
+    """The right to act on a market: held once per (mode, wallet, market) and per epoch."""
 
     mode = models.CharField(max_length=8, choices=Mode)
     wallet = models.CharField(max_length=44, default=MAIN_WALLET)
@@ -180,7 +179,7 @@ class Claim(models.Model):
 
 
 class Order(models.Model):
-    """One instruction to a venue. Its status moves by compare-and-set only (`core/order_states.py`)."""
+    """One instruction to a venue. Its status moves by compare-and-set (`core/order_states.py`)."""
 
     class Status(models.TextChoices):
         """In-flight: SUBMITTING, UNKNOWN, OPEN; the rest is terminal."""
@@ -222,7 +221,7 @@ class Order(models.Model):
     reason = models.CharField(max_length=400, blank=True, default="")
 
     class Meta:
-        """What we decide is constrained; what the venue reports is recorded even when absurd, then flagged."""
+        """What we decide is constrained; what the venue reports is recorded even when absurd."""
 
         constraints = [
             mode_is_stored("order_mode_is_stored"),
@@ -275,7 +274,7 @@ class Fill(AppendOnly):
 
 
 class Position(models.Model):
-    """Shares held of one outcome: a projection of fills and redemptions, written by `fills` and `redeem` only."""
+    """Shares held of one outcome: a projection of fills and redemptions, written by those only."""
 
     mode = models.CharField(max_length=8, choices=Mode)
     wallet = models.CharField(max_length=44, default=MAIN_WALLET)
@@ -335,7 +334,7 @@ class Redemption(models.Model):
 
 
 class Account(models.TextChoices):
-    """The accounts of the ledger. EXTERNAL is the world: deposits come from it, fees and losses go to it."""
+    """The accounts of the ledger. Deposits come from EXTERNAL; losses lie on REALISED."""
 
     CASH = "CASH", "Cash, free"
     RESERVED = "RESERVED", "Cash, reserved for orders"
@@ -374,62 +373,3 @@ class Transfer(AppendOnly):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.amount} {self.debit} → {self.credit}"
-
-
-class TradingSettings(VersionedSettings):
-    """When a forecast is worth trading, and whether anything is traded at all."""
-
-    STRENGTHS: ClassVar = [
-        ("", "no minimum beyond the edge gate"),
-        ("MEDIUM", "MEDIUM (> 10 % net)"),
-        ("STRONG", "STRONG (> 15 % net)"),
-    ]
-
-    mode = models.CharField(
-        max_length=8, choices=[(m.value, m.label) for m in STORED_MODES], default=Mode.PAPER
-    )
-    placing_orders = models.BooleanField(
-        default=True, help_text="master switch; off = watch and collect only"
-    )
-    dry_run = models.BooleanField(
-        default=False, help_text="intents end as EXECUTED_DRYRUN, no order is made"
-    )
-    starting_cash = models.DecimalField(
-        max_digits=12,
-        decimal_places=2,
-        default=Decimal(10000),
-        validators=[MinValueValidator(Decimal(1))],
-        help_text="paper and demo: booked once as a deposit",
-    )
-    min_gross_edge = models.FloatField(
-        default=0.05, validators=[MinValueValidator(0), MaxValueValidator(1)]
-    )
-    min_net_edge = models.FloatField(
-        default=0.02, validators=[MinValueValidator(0), MaxValueValidator(1)]
-    )
-    min_confidence = models.FloatField(
-        default=0.55, validators=[MinValueValidator(0.5), MaxValueValidator(1)]
-    )
-    min_depth_usd = models.FloatField(
-        default=500, validators=[MinValueValidator(0)], help_text="within 2 cents of the best price"
-    )
-    max_spread = models.FloatField(
-        default=0.05, validators=[MinValueValidator(0.001), MaxValueValidator(1)]
-    )
-    min_strength = models.CharField(max_length=6, blank=True, default="", choices=STRENGTHS)
-    intent_expiry_s = models.PositiveIntegerField(default=60, validators=[MinValueValidator(5)])
-    paper_latency_ms = models.PositiveIntegerField(
-        default=500, help_text="age that a book must outlive in a simulated fill"
-    )
-    cycle_s = models.PositiveIntegerField(
-        default=300, validators=[MinValueValidator(5)], help_text="seconds between decisions"
-    )
-
-    class Meta:
-        """One row a version."""
-
-        verbose_name = verbose_name_plural = "trading settings"
-
-    def as_config(self) -> TradingConfig:
-        """The frozen values."""
-        return TradingConfig(version=self.version, **self.values())

@@ -17,7 +17,11 @@ class TradingConfig:
     min_net_edge: float
     min_confidence: float
     min_depth_usd: float
+    depth_within: float
     max_spread: float
+    medium_above: float
+    strong_above: float
+    prior_sigma: float
     min_strength: str
     intent_expiry_s: int
     paper_latency_ms: int

@@ -1,0 +1,238 @@
+"""From a candidate to a sized order and the gate's verdict: one path for every mode."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from config.kernel.units import ONE, ZERO, bid_price, ceil_to, decimal, floor_to
+from markets.core import book as books
+from markets.core.book import Book, Level
+from risk.core import checks
+from risk.core.contracts import (
+    DenialReason,
+    LimitsConfig,
+    OrderIntent,
+    PortfolioSnapshot,
+    Verdict,
+)
+from risk.core.kelly import shrink, size_shares
+from trading.core.contracts import TradingConfig
+from trading.core.edge import Reason, Signals, Tops, growth, signals
+from trading.core.fees import taker_fee
+from trading.core.rules import BASIS_POINT, MARKETABLE_MINIMUM, SIZE_STEP
+
+__all__ = [
+    "Candidate", "Decision", "Reason", "Refusal", "Signals", "Tops", "decide", "growth", "propose",
+    "signals",
+]  # fmt: skip
+
+APPROVED = "APPROVED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A signal that passed, with all that is needed to size it.
+
+    Attributes
+    ----------
+    probability, sigma, price
+        Belief in the side that would be bought, its standard error, and the market's mid for it.
+    book
+        Of that side (`Book.mirrored()` for outcome 1); its asks are what a buy takes.
+    tick, min_shares, fee_rate
+        The market's own rules; None where unknown, which is never tradable.
+    seconds_left
+        To the scheduled end; None where no end was announced.
+    """
+
+    market: int
+    event: int
+    category: str
+    outcome_index: int
+    probability: float
+    sigma: float
+    price: float
+    book: Book
+    tick: Decimal | None
+    min_shares: Decimal | None
+    fee_rate: Decimal | None
+    fee_exponent: Decimal
+    book_age_s: float
+    prediction_age_s: float
+    seconds_left: float | None
+    accepting_orders: bool
+    strategy: str = "default"
+    asset: str = ""
+    epoch: float | None = None
+    window_s: float | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """No order could be written down that makes sense; why, with the numbers."""
+
+    reason: DenialReason
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What became of a candidate: APPROVED, or the first reason against it."""
+
+    intent: OrderIntent | None
+    verdict: Verdict | None
+    reason: str
+
+    @property
+    def shares(self) -> Decimal:
+        """Approved shares; zero where denied."""
+        return ZERO if self.verdict is None else self.verdict.approved_shares
+
+
+def decide(
+    candidate: Candidate,
+    portfolio: PortfolioSnapshot,
+    limits: LimitsConfig,
+    config: TradingConfig,
+) -> Decision:
+    """Size the candidate and ask the gate."""
+    proposal = propose(candidate, portfolio, limits, config)
+    if isinstance(proposal, Refusal):
+        return Decision(intent=None, verdict=None, reason=proposal.reason.value)
+    verdict = checks.evaluate(proposal, portfolio, limits)
+    reason = APPROVED if verdict.approved else verdict.denials[0].reason.value
+    return Decision(intent=proposal, verdict=verdict, reason=reason)
+
+
+def propose(
+    candidate: Candidate,
+    portfolio: PortfolioSnapshot,
+    limits: LimitsConfig,
+    config: TradingConfig,
+) -> OrderIntent | Refusal:
+    """Write down the order we would like: a fraction of Kelly that the near book can fill.
+
+    The limit price is the worst one needed, and never so far from the best that the fill would eat
+    more of the edge, or more basis points, than the limits allow.
+    """
+    best = candidate.book.best_ask
+    if candidate.tick is None or candidate.min_shares is None or candidate.fee_rate is None:
+        return _refuse(DenialReason.UNKNOWN_RULES, "tick, minimum size or fee is unknown")
+    if best is None:
+        return _refuse(DenialReason.DEPTH_LIMIT, "nobody offers this side")
+    believed = decimal(
+        shrink(
+            candidate.probability,
+            candidate.price,
+            sigma=candidate.sigma,
+            prior_sigma=config.prior_sigma,
+        )
+    )
+    edge = believed - _all_in(candidate, best)
+    if edge <= ZERO:
+        return _refuse(
+            DenialReason.NO_EDGE_LEFT, f"{believed} believed, {best} asked, {edge} left after fees"
+        )
+    limit = bid_price(_acceptable(best, edge, limits), tick=candidate.tick)
+    if limit < best:
+        return _refuse(DenialReason.OFF_TICK, f"{best} is off the grid of {candidate.tick}")
+    near = tuple(level for level in candidate.book.asks if level.price <= limit)
+    shares = _shares(candidate, near, believed, portfolio.risk_equity, limits=limits)
+    if shares == ZERO or shares < candidate.min_shares:
+        return _refuse(
+            DenialReason.MIN_SIZE,
+            f"{shares} shares up to {limit} are worth it, the venue takes {candidate.min_shares}",
+        )
+    return _intent(candidate, shares, believed, near)
+
+
+def cost_bound(shares: Decimal, limit: Decimal, *, rate: Decimal, exponent: Decimal) -> Decimal:
+    """The most that a buy of `shares` up to `limit` takes from cash, fee included.
+
+    A better price may carry a higher fee, never a higher sum: price + fee rises with the price.
+    """
+    return shares * limit + taker_fee(shares, limit, rate=rate, exponent=exponent)
+
+
+def _refuse(reason: DenialReason, message: str) -> Refusal:
+    return Refusal(reason=reason, message=message)
+
+
+def _all_in(candidate: Candidate, price: Decimal) -> Decimal:
+    """Dollars for one share at `price`, fee included."""
+    rate = ZERO if candidate.fee_rate is None else candidate.fee_rate
+    return price + rate * (price * (ONE - price)) ** candidate.fee_exponent
+
+
+def _acceptable(best: Decimal, edge: Decimal, limits: LimitsConfig) -> Decimal:
+    """The worst price at which neither slippage limit is broken."""
+    return best + min(best * limits.max_slippage_bps * BASIS_POINT, edge * limits.max_edge_eaten)
+
+
+def _shares(
+    candidate: Candidate,
+    near: tuple[Level, ...],
+    believed: Decimal,
+    equity: Decimal,
+    *,
+    limits: LimitsConfig,
+) -> Decimal:
+    """Shares that fractional Kelly buys from the near levels, on the size grid.
+
+    Fewer than the venue's minimum are rounded up to it where full Kelly still covers that.
+    """
+    best, depth = near[0].price, sum((level.shares for level in near), ZERO)
+    wanted = floor_to(
+        min(
+            _kelly(candidate, near, believed, equity * limits.kelly_multiplier),
+            depth * limits.max_depth,
+            limits.max_order_usd / _all_in(candidate, best),
+        ),
+        SIZE_STEP,
+    )
+    minimum = max(candidate.min_shares or ZERO, ceil_to(MARKETABLE_MINIMUM / best, SIZE_STEP))
+    if wanted >= minimum:
+        return wanted
+    return minimum if minimum <= min(_kelly(candidate, near, believed, equity), depth) else ZERO
+
+
+def _kelly(
+    candidate: Candidate, near: tuple[Level, ...], believed: Decimal, bankroll: Decimal
+) -> Decimal:
+    """Shares that a Kelly bettor with this bankroll buys from the near levels, fees included."""
+    offers = [(float(_all_in(candidate, x.price)), float(x.shares)) for x in near]
+    return decimal(size_shares(float(believed), offers, bankroll=float(bankroll), multiplier=1.0))
+
+
+def _intent(
+    candidate: Candidate, shares: Decimal, believed: Decimal, near: tuple[Level, ...]
+) -> OrderIntent:
+    best, depth = near[0].price, sum((level.shares for level in near), ZERO)
+    fill = books.walk(candidate.book, buy=True, shares=shares, limit=near[-1].price)
+    limit = fill.worst or best
+    fee = taker_fee(shares, limit, rate=candidate.fee_rate or ZERO, exponent=candidate.fee_exponent)
+    return OrderIntent(
+        market=candidate.market,
+        event=candidate.event,
+        category=candidate.category,
+        outcome_index=candidate.outcome_index,
+        is_buy=True,
+        shares=shares,
+        limit_price=limit,
+        expected_price=best if fill.average is None else fill.average,
+        best_price=best,
+        fee=fee,
+        probability=float(believed),
+        visible_depth=depth,
+        tick=candidate.tick,
+        min_shares=candidate.min_shares,
+        book_age_s=candidate.book_age_s,
+        prediction_age_s=candidate.prediction_age_s,
+        seconds_left=candidate.seconds_left,
+        accepting_orders=candidate.accepting_orders,
+        strategy=candidate.strategy,
+        asset=candidate.asset,
+        epoch=candidate.epoch,
+        window_s=candidate.window_s,
+        label=candidate.label,
+    )

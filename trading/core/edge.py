@@ -1,0 +1,194 @@
+"""What a forecast is worth against the book: better side, edge after fees, why it stops here."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import kl_div, ndtr
+
+from predictions.core.contracts import Forecasts
+from trading.core.contracts import TradingConfig
+from trading.core.fees import fee_per_share
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+PRICE_SOURCE = "PRICE"
+"""A forecast of this source is the market price itself."""
+
+
+class Reason(StrEnum):
+    """Why a signal stopped, in the order of the gates; PASSED where none stopped it."""
+
+    NO_PRICE = "NO_PRICE"
+    FALLBACK_NEUTRAL = "FALLBACK_NEUTRAL"
+    NO_BOOK = "NO_BOOK"
+    UNKNOWN_FEES = "UNKNOWN_FEES"
+    WIDE_SPREAD = "WIDE_SPREAD"
+    UNKNOWN_DEPTH = "UNKNOWN_DEPTH"
+    THIN_BOOK = "THIN_BOOK"
+    NO_GROSS_EDGE = "NO_GROSS_EDGE"
+    NO_NET_EDGE = "NO_NET_EDGE"
+    LOW_CONFIDENCE = "LOW_CONFIDENCE"
+    WEAK = "WEAK"
+    PASSED = "PASSED"
+
+
+STRENGTHS = ("WEAK", "MEDIUM", "STRONG")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tops:
+    """What a taker of each side of n markets would meet; NaN where unknown, never a default.
+
+    Attributes
+    ----------
+    ask_0, ask_1
+        Best ask of outcome 0, and of outcome 1 (= 1 − best bid of outcome 0), in (0, 1).
+    depth_0, depth_1
+        Dollars resting near the mid on the asks of outcome 0, and of outcome 1.
+    fee_rate, fee_exponent
+        The market's taker schedule.
+    """
+
+    ask_0: Floats
+    ask_1: Floats
+    depth_0: Floats
+    depth_1: Floats
+    fee_rate: Floats
+    fee_exponent: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signals:
+    """n signals as arrays: the better side of each row, what it costs, what it is worth.
+
+    `probability`, `cost`, `fee` and the edges are of side `outcome_index`, dollars per share.
+    """
+
+    outcome_index: NDArray[np.int64]
+    probability: Floats
+    cost: Floats
+    fee: Floats
+    gross_edge: Floats
+    net_edge: Floats
+    confidence: Floats
+    strength: NDArray[np.str_]
+    reason: NDArray[np.str_]
+
+    @property
+    def passed(self) -> Flags:
+        """Rows that no gate stopped."""
+        passed: Flags = self.reason == Reason.PASSED.value
+        return passed
+
+
+def signals(forecasts: Forecasts, tops: Tops, config: TradingConfig) -> Signals:
+    """Value n forecasts against n books; each row names the first gate that stopped it.
+
+    A forecast below the market is a candidate for outcome 1: nothing is ever sold short.
+    """
+    side, probability, cost = _better_side(forecasts.probability, tops)
+    fee = fee_per_share(cost, tops.fee_rate, tops.fee_exponent)
+    gross = probability - cost
+    net = gross - fee
+    confidence = _confidence(net, forecasts.sigma)
+    strength = _strength(net, config)
+    depth = np.where(side == 0, tops.depth_0, tops.depth_1)
+    gates = _gates(
+        forecasts,
+        tops,
+        config,
+        depth=depth,
+        gross=gross,
+        net=net,
+        confidence=confidence,
+        strength=strength,
+    )
+    reason = np.select(
+        list(gates.values()), [name.value for name in gates], default=Reason.PASSED.value
+    )
+    return Signals(
+        outcome_index=side,
+        probability=probability,
+        cost=cost,
+        fee=fee,
+        gross_edge=gross,
+        net_edge=net,
+        confidence=confidence,
+        strength=strength,
+        reason=reason,
+    )
+
+
+def growth(probability: Floats, cost: Floats) -> Floats:
+    """Expected log growth of wealth per bet at full Kelly: what ranks candidates for scarce cash.
+
+    Notes
+    -----
+    p ln(p / c) + (1 − p) ln((1 − p) / (1 − c)): how far belief is from price; 0 without edge.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gain = kl_div(probability, cost) + kl_div(1.0 - probability, 1.0 - cost)
+    return np.where(probability > cost, gain, 0.0)
+
+
+def _better_side(probability: Floats, tops: Tops) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """Side with the larger gross edge (an absent ask never wins), its probability and its ask."""
+    edge_0 = np.nan_to_num(probability - tops.ask_0, nan=-np.inf)
+    edge_1 = np.nan_to_num(1.0 - probability - tops.ask_1, nan=-np.inf)
+    second = edge_1 > edge_0
+    return (
+        second.astype(np.int64),
+        np.where(second, 1.0 - probability, probability),
+        np.where(second, tops.ask_1, tops.ask_0),
+    )
+
+
+def _confidence(net: Floats, sigma: Floats) -> Floats:
+    """Φ(net edge / σ): the chance that the edge is real; certainty either way where σ is zero."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        confidence: Floats = ndtr(net / sigma)
+    return np.where(sigma > 0, confidence, np.where(net > 0, 1.0, 0.0))
+
+
+def _strength(net: Floats, config: TradingConfig) -> NDArray[np.str_]:
+    weak, medium, strong = STRENGTHS
+    chosen = np.select(
+        [net > config.strong_above, net > config.medium_above, net > 0],
+        [strong, medium, weak],
+        default="",
+    )
+    return chosen.astype(np.str_)
+
+
+def _gates(
+    forecasts: Forecasts,
+    tops: Tops,
+    config: TradingConfig,
+    *,
+    depth: Floats,
+    gross: Floats,
+    net: Floats,
+    confidence: Floats,
+    strength: NDArray[np.str_],
+) -> dict[Reason, Flags]:
+    """Gate → rows it stops, in order. Comparisons are negated so that NaN stops a row."""
+    spread = tops.ask_0 + tops.ask_1 - 1.0
+    accepted = (
+        STRENGTHS[STRENGTHS.index(config.min_strength) :] if config.min_strength else STRENGTHS
+    )
+    return {
+        Reason.NO_PRICE: ~(np.isfinite(forecasts.price) & np.isfinite(forecasts.probability)),
+        Reason.FALLBACK_NEUTRAL: forecasts.source == PRICE_SOURCE,
+        Reason.NO_BOOK: ~(spread > 0),
+        Reason.UNKNOWN_FEES: ~(np.isfinite(tops.fee_rate) & np.isfinite(tops.fee_exponent)),
+        Reason.WIDE_SPREAD: ~(spread <= config.max_spread),
+        Reason.UNKNOWN_DEPTH: np.isnan(depth),
+        Reason.THIN_BOOK: ~(depth >= config.min_depth_usd),
+        Reason.NO_GROSS_EDGE: ~(gross >= config.min_gross_edge),
+        Reason.NO_NET_EDGE: ~(net >= config.min_net_edge),
+        Reason.LOW_CONFIDENCE: ~(confidence >= config.min_confidence),
+        Reason.WEAK: ~np.isin(strength, np.asarray(accepted)),
+    }
