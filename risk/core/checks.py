@@ -77,7 +77,7 @@ def _fit(intent: OrderIntent, rooms: dict[DenialReason, Decimal], denials: list[
         denials += [
             Denial(reason=reason, message=f"admits {max(shares, ZERO):.2f} shares")
             for reason, shares in rooms.items()
-            if shares < smallest
+            if shares < smallest and reason not in {d.reason for d in denials}
         ]
     if denials:
         return Verdict(approved_shares=ZERO, denials=tuple(denials))

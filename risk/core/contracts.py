@@ -111,9 +111,9 @@ class OrderIntent:
 class Holding:
     """An open position, resting order or approved intent.
 
-    `exposure` is its worst-case loss in dollars. `sellable` counts shares that are ours now and not promised to a resting sale: 0 for an order
-    or intent that has not filled. `exclusive`: at most one market of the event resolves to its
-    outcome 0.
+    `exposure` is its worst-case loss in dollars. `sellable` counts shares that are ours now and
+    not promised to a resting sale: 0 for an order or intent that has not filled. `exclusive`: at
+    most one market of the event resolves to its outcome 0.
     """
 
     market: int

@@ -88,6 +88,10 @@ class Migration(migrations.Migration):
                 ('drawdown_reduce', models.DecimalField(decimal_places=4, default=Decimal('0.15'), max_digits=5, validators=[django.core.validators.MinValueValidator(Decimal('0')), django.core.validators.MaxValueValidator(Decimal('1'))])),
                 ('drawdown_halt', models.DecimalField(decimal_places=4, default=Decimal('0.30'), max_digits=5, validators=[django.core.validators.MinValueValidator(Decimal('0')), django.core.validators.MaxValueValidator(Decimal('1'))])),
                 ('daily_loss', models.DecimalField(decimal_places=4, default=Decimal('0.10'), max_digits=5, validators=[django.core.validators.MinValueValidator(Decimal('0')), django.core.validators.MaxValueValidator(Decimal('1'))])),
+                ('max_per_asset', models.PositiveIntegerField(default=0, help_text='markets held at once on one asset; 0 for no limit')),
+                ('sudden_drop', models.DecimalField(decimal_places=4, default=Decimal('0.10'), help_text='fall of risk equity within the window below that halts', max_digits=5, validators=[django.core.validators.MinValueValidator(Decimal('0')), django.core.validators.MaxValueValidator(Decimal('1'))])),
+                ('sudden_drop_s', models.PositiveIntegerField(default=900)),
+                ('max_equity_age_s', models.PositiveIntegerField(default=1800, help_text='entries wait for a newer snapshot of the books')),
                 ('author', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL)),
             ],
             options={
