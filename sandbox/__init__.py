@@ -1,1 +1,1 @@
-"""The stand-in venue: a generated world with a known truth, for the demo and for tests."""
+"""The stand-in venue: a generated world with a known truth, behind the venue's own routes."""

@@ -1,0 +1,135 @@
+"""What kinds of markets the world holds, as data: pace, life, and what is planted in them."""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+
+class Kind(Enum):
+    """How the truth of a family moves."""
+
+    JUMPS = "a few sudden events and little between them, as in sport"
+    DRIFT = "a steady trickle of news, as in politics"
+    EXCLUSIVE = "several outcomes of which exactly one wins"
+    EPOCH = "whether a spot price ends at or above where it began"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One kind of market.
+
+    Attributes
+    ----------
+    every_s, life_s
+        Seconds between launches; shortest and longest life.
+    compression
+        Planted bias: quoted logit = this × true logit (around 1 / outcomes) + noise.
+    noise
+        Standard deviation of the quoted logit around that, slow in time.
+    shares, half_spread
+        Size of a typical book level; distance of the best price from the mid, dollars.
+    """
+
+    code: int
+    name: str
+    kind: Kind
+    category: str
+    every_s: int
+    life_s: tuple[int, int]
+    compression: float
+    noise: float
+    fee_rate: float
+    shares: float = 1500.0
+    half_spread: float = 0.006
+    outcomes: int = 1
+    asset: str = ""
+    window_s: int = 0
+
+
+SPORTS = Family(
+    code=1,
+    name="match",
+    kind=Kind.JUMPS,
+    category="sports",
+    every_s=30,
+    life_s=(180, 600),
+    compression=0.72,
+    noise=0.10,
+    fee_rate=0.05,
+)
+POLITICS = Family(
+    code=2,
+    name="vote",
+    kind=Kind.DRIFT,
+    category="politics",
+    every_s=45,
+    life_s=(240, 720),
+    compression=0.68,
+    noise=0.10,
+    fee_rate=0.04,
+)
+THIN = Family(
+    code=3,
+    name="talk",
+    kind=Kind.DRIFT,
+    category="culture",
+    every_s=90,
+    life_s=(240, 600),
+    compression=0.70,
+    noise=0.25,
+    fee_rate=0.05,
+    shares=60.0,
+    half_spread=0.035,
+)
+RACE = Family(
+    code=4,
+    name="race",
+    kind=Kind.EXCLUSIVE,
+    category="politics",
+    every_s=120,
+    life_s=(300, 600),
+    compression=0.75,
+    noise=0.08,
+    fee_rate=0.04,
+    outcomes=4,
+)
+BTC = Family(
+    code=5,
+    name="btc-updown",
+    kind=Kind.EPOCH,
+    category="crypto",
+    every_s=60,
+    life_s=(60, 60),
+    compression=0.80,
+    noise=0.10,
+    fee_rate=0.07,
+    half_spread=0.004,
+    asset="btc",
+    window_s=60,
+)
+DEMO: tuple[Family, ...] = (
+    SPORTS,
+    POLITICS,
+    THIN,
+    RACE,
+    BTC,
+    replace(BTC, code=6, name="eth-updown", asset="eth"),
+    replace(BTC, code=7, every_s=120, life_s=(120, 120), window_s=120),
+    replace(
+        BTC, code=8, every_s=120, life_s=(120, 120), window_s=120, name="eth-updown", asset="eth"
+    ),
+)
+
+
+def _slower(family: Family, factor: int) -> Family:
+    if family.kind is Kind.EPOCH:
+        window = {60: 300, 120: 900}[family.window_s]
+        return replace(family, every_s=window, life_s=(window, window), window_s=window)
+    low, high = family.life_s
+    return replace(family, every_s=family.every_s * factor, life_s=(low * factor, high * factor))
+
+
+PRESETS: dict[str, tuple[Family, ...]] = {
+    "demo": DEMO,
+    "hours": tuple(_slower(family, 20) for family in DEMO),
+}
+LABELS = {60: "1m", 120: "2m", 300: "5m", 900: "15m"}

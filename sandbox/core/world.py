@@ -1,0 +1,189 @@
+"""The world at any second: which markets exist, their truth, and the price the crowd quotes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit, ndtr
+
+from sandbox.core import chance, spot
+from sandbox.core.chance import Floats
+from sandbox.core.families import PRESETS, Family, Kind
+
+LISTED_AHEAD_S = 120  # epoch markets are listed before their window opens
+RESOLVES_WITHIN_S = (2, 8)
+MAX_CHILDREN = 10
+LAUNCH_DIGITS = 10_000_000_000
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
+FLOOR = 0.004
+
+
+class UnknownMarket(KeyError):
+    """The world never had such an event."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """One event of the world; times are UTC epoch seconds.
+
+    `probability` and `mid` are float64[markets, seconds from `opens_at` to `ends_at` inclusive] of
+    outcome 0; `winners` says per market whether outcome 0 came true. For epochs, `reference` is
+    the price to beat.
+    """
+
+    seed: int
+    family: Family
+    number: int
+    opens_at: int
+    starts_at: int
+    ends_at: int
+    closed_at: int
+    probability: Floats
+    mid: Floats
+    winners: tuple[bool, ...]
+    reference: float = float("nan")
+    final: float = float("nan")
+
+    @property
+    def markets(self) -> int:
+        """How many binary questions it holds."""
+        return len(self.winners)
+
+    def at(self, second: int) -> int:
+        """Column of the paths for `second`, clipped to the life of the event."""
+        return int(min(max(second, self.opens_at), self.ends_at) - self.opens_at)
+
+    def market_number(self, child: int) -> int:
+        """Number of one of its markets."""
+        return self.number * MAX_CHILDREN + child
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A preset under a seed: everything is a function of these two and the second asked about."""
+
+    seed: int
+    preset: str = "demo"
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """The kinds of markets."""
+        return PRESETS[self.preset]
+
+    def happening(self, number: int) -> Happening:
+        """The event of this number; raises `UnknownMarket` where its family or launch never was."""
+        return _happening(self.seed, self.preset, number)
+
+    def listed(self, second: int) -> list[Happening]:
+        """Events that are listed and not yet resolved at `second`."""
+        near = self.between(second - self._longest(), second + LISTED_AHEAD_S)
+        return [h for h in near if h.opens_at <= second < h.closed_at]
+
+    def resolved(self, since: int, until: int) -> list[Happening]:
+        """Events whose result was published in `[since, until)`."""
+        early = since - self._longest()
+        return [h for h in self.between(early, until) if since <= h.closed_at < until]
+
+    def between(self, since: int, until: int) -> Iterator[Happening]:
+        """Events launched in `[since, until]`, family by family."""
+        for family in self.families:
+            first = -(-since // family.every_s) * family.every_s
+            for launch in range(first, until + 1, family.every_s):
+                yield self.happening(family.code * LAUNCH_DIGITS + launch)
+
+    def _longest(self) -> int:
+        return max(f.life_s[1] for f in self.families) + RESOLVES_WITHIN_S[1] + 1
+
+
+@lru_cache(maxsize=2048)
+def _happening(seed: int, preset: str, number: int) -> Happening:
+    code, launch = divmod(number, LAUNCH_DIGITS)
+    family = next((f for f in PRESETS[preset] if f.code == code), None)
+    if family is None or launch <= 0 or launch % family.every_s:
+        raise UnknownMarket(f"no event {number} was ever launched in the {preset} world")
+    low, high = family.life_s
+    life = low + round(float(chance.uniform(seed, 1, number)[0]) * (high - low) / 10) * 10
+    wait = RESOLVES_WITHIN_S[0] + int(chance.word(seed, 2, number)[0] % np.uint64(7))
+    ahead = LISTED_AHEAD_S if family.kind is Kind.EPOCH else 0
+    seconds = np.arange(launch - ahead, launch + life + 1, dtype=np.int64)
+    reference = final = float("nan")
+    if family.kind is Kind.EPOCH:
+        truth, reference, final = _epoch(seed, family, launch, seconds)
+        winners: tuple[bool, ...] = (final >= reference,)
+    else:
+        truth, winners = _contest(seed, family, number, life)
+    return Happening(
+        seed=seed,
+        family=family,
+        number=number,
+        opens_at=launch - ahead,
+        starts_at=launch,
+        ends_at=launch + life,
+        closed_at=launch + life + wait,
+        probability=truth,
+        mid=_quoted(seed, family, number, seconds, truth),
+        winners=winners,
+        reference=reference,
+        final=final,
+    )
+
+
+def _epoch(
+    seed: int, family: Family, launch: int, seconds: NDArray[np.int64]
+) -> tuple[Floats, float, float]:
+    path = spot.price(seed, family.asset, seconds)
+    end = launch + family.window_s
+    reference, final = path[seconds == launch][0], path[seconds == end][0]
+    left = spot.SIGMA * np.sqrt(np.maximum(end - seconds, 1e-9))
+    ahead = np.where(seconds < launch, 0.0, np.log(path / reference))
+    return np.asarray(ndtr(ahead / left), dtype=np.float64)[None, :], float(reference), float(final)
+
+
+def _contest(seed: int, family: Family, number: int, life: int) -> tuple[Floats, tuple[bool, ...]]:
+    sides = np.arange(family.outcomes)[:, None]
+    step = np.arange(1, life + 1)[None, :]
+    variance = _variance(seed, family, number, life)
+    start = 0.9 * chance.normal(seed, 3, number, sides)
+    moves = np.sqrt(variance)[None, :] * chance.normal(seed, 4, number, sides, step)
+    score = np.concatenate([start, start + np.cumsum(moves, axis=1)], axis=1)
+    left = np.sqrt(np.maximum(1.0 - np.concatenate([[0.0], np.cumsum(variance)]), 1e-12))
+    if family.outcomes == 1:
+        return np.asarray(ndtr(score / left), dtype=np.float64), (bool(score[0, -1] > 0),)
+    best = int(np.argmax(score[:, -1]))
+    return _wins(score, left), tuple(i == best for i in range(family.outcomes))
+
+
+def _variance(seed: int, family: Family, number: int, life: int) -> Floats:
+    """Share of the total variance that each second carries; sums to one."""
+    if family.kind is not Kind.JUMPS:
+        return np.full(life, 1.0 / life)
+    shares = np.full(life, 0.25 / life)
+    count = 3 + int(chance.word(seed, 5, number)[0] % np.uint64(4))
+    when = (chance.uniform(seed, 6, number, np.arange(count)) * life).astype(np.int64)
+    np.add.at(shares, when, 0.75 / count)
+    return np.asarray(shares, dtype=np.float64)
+
+
+def _wins(score: Floats, left: Floats) -> Floats:
+    """P(side i ends highest) per second: a Gauss–Hermite integral over side i's remaining move."""
+    gap = (score[:, None, :] - score[None, :, :]) / left
+    out = np.empty_like(score)
+    for i in range(score.shape[0]):
+        others = [j for j in range(score.shape[0]) if j != i]
+        below = ndtr(gap[i, others, :, None] + NODES)
+        out[i] = np.prod(below, axis=0) @ WEIGHTS / WEIGHTS.sum()
+    return np.asarray(out / out.sum(axis=0), dtype=np.float64)
+
+
+def _quoted(
+    seed: int, family: Family, number: int, seconds: NDArray[np.int64], truth: Floats
+) -> Floats:
+    """The crowd's price with its planted bias: logits squeezed to the ignorant guess, and noise."""
+    children = np.arange(truth.shape[0])[:, None]
+    ignorant = logit(1.0 / family.outcomes) if family.outcomes > 1 else 0.0
+    belief = logit(np.clip(truth, 1e-4, 1 - 1e-4))
+    noise = family.noise * chance.ripple(seconds[None, :], seed, 7, number, children, period_s=20)
+    squeezed = ignorant + family.compression * (belief - ignorant) + noise
+    return np.asarray(np.clip(expit(squeezed), FLOOR, 1 - FLOOR), dtype=np.float64)

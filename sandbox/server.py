@@ -1,0 +1,64 @@
+"""The stand-in venue on a loopback port. This edge alone reads the clock."""
+
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+
+from sandbox.venue import Reply, StandIn
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LARGEST_BODY = 1_000_000
+
+
+class NotLoopback(ValueError):
+    """The stand-in venue is for this machine only."""
+
+
+def serve(venue: StandIn, *, host: str, port: int) -> ThreadingHTTPServer:
+    """A bound server that is ready for `serve_forever`; port 0 picks a free one.
+
+    Raises `NotLoopback` for any other address than this machine's own, `OSError` for a port in use.
+    """
+    if host not in LOOPBACK:
+        raise NotLoopback(f"the stand-in venue listens on 127.0.0.1 only, not on {host}")
+    server = ThreadingHTTPServer((host, port), _handler(venue))
+    server.daemon_threads = True
+    return server
+
+
+def _handler(venue: StandIn) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        server_version = "stand-in-venue"
+        # Without it, Nagle and delayed acknowledgements add 40 ms to every kept-alive reply.
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            self._send(venue.get(parts.path, parse_qs(parts.query), second=int(time.time())))
+
+        def do_POST(self) -> None:
+            size = int(self.headers.get("Content-Length") or 0)
+            if size > LARGEST_BODY:
+                self.close_connection = True
+                self._send(Reply(status=413, body={"error": "body too large"}))
+                return
+            body = self.rfile.read(size)
+            self._send(venue.post(urlsplit(self.path).path, body, second=int(time.time())))
+
+        def _send(self, reply: Reply) -> None:
+            text = isinstance(reply.body, str)
+            body = reply.body.encode() if text else orjson.dumps(reply.body)
+            self.send_response(reply.status)
+            self.send_header("Content-Type", "text/plain" if text else "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - name of the base class
+            """Quiet: the callers log what matters."""
+
+    return Handler

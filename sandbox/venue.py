@@ -1,0 +1,238 @@
+"""The venue's routes over the world: path, query and second in; status and JSON out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import orjson
+
+from sandbox.core import names, shapes
+from sandbox.core.families import Kind
+from sandbox.core.world import Happening, UnknownMarket, World
+
+PAGE = 100
+CLOSED_FOR_S = 3600  # listings show markets that closed within the last hour; ids find any
+MAX_TOKENS = 500
+
+T = TypeVar("T")
+Query = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """Status and JSON body (a `str` is sent as plain text)."""
+
+    status: int
+    body: Any
+
+
+class BadQuery(ValueError):
+    """The venue would refuse this request."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """Answers as the venue would."""
+
+    world: World
+
+    def get(self, path: str, query: Query, *, second: int) -> Reply:
+        """Answer a GET; unknown routes and objects are 404, bad values 400."""
+        exact = EXACT.get(path)
+        try:
+            if exact is not None:
+                return Reply(status=200, body=exact(self, query, second))
+            for prefix, answer in PREFIXES:
+                if path.startswith(prefix):
+                    return Reply(status=200, body=answer(self, path.removeprefix(prefix), second))
+        except UnknownMarket as unknown:
+            return Reply(status=404, body={"type": "not found error", "error": str(unknown)})
+        except ValueError as bad:
+            return Reply(status=400, body={"error": f"Invalid payload: {bad}"})
+        return Reply(status=404, body={"error": f"no route {path}"})
+
+    def post(self, path: str, body: bytes, *, second: int) -> Reply:
+        """Answer a POST: books of up to 500 tokens; unknown or closed ones are left out."""
+        if path != "/clob/books":
+            return Reply(status=404, body={"error": f"no route {path}"})
+        try:
+            tokens = [str(row["token_id"]) for row in orjson.loads(body)]
+        except (ValueError, TypeError, KeyError):
+            return Reply(status=400, body={"error": "Invalid payload"})
+        if len(tokens) > MAX_TOKENS:
+            return Reply(status=400, body={"error": f"at most {MAX_TOKENS} tokens"})
+        found = []
+        for token in tokens:
+            try:
+                found.append(self._book(token, second))
+            except UnknownMarket:
+                continue
+        return Reply(status=200, body=found)
+
+    def _find(self, market_number: int, second: int) -> tuple[Happening, int]:
+        number, child = names.event_of(market_number)
+        happening = self.world.happening(number)
+        if child >= happening.markets or second < happening.opens_at:
+            raise UnknownMarket(f"no market {market_number} is listed")
+        return happening, child
+
+    def _token(self, token: str, second: int) -> tuple[Happening, int, int]:
+        number, outcome = names.market_of_token(token)
+        happening, child = self._find(number, second)
+        if names.token_id(happening, child, outcome) != token:
+            raise UnknownMarket(f"no token {token} exists")
+        return happening, child, outcome
+
+    def _book(self, token: str, second: int) -> dict[str, Any]:
+        happening, child, outcome = self._token(token, second)
+        if second >= happening.closed_at:
+            raise UnknownMarket("No orderbook exists for the requested token id")
+        return shapes.book(happening, child, outcome, second)
+
+    def _listed(self, query: Query, second: int) -> list[Happening]:
+        if _flag(query, "closed"):
+            found = self.world.resolved(second - CLOSED_FOR_S, second + 1)
+        else:
+            found = self.world.listed(second)
+        wanted = set(query.get("series_id", ()))
+        if wanted:
+            found = [
+                h
+                for h in found
+                if h.family.kind is Kind.EPOCH and str(10_000 + h.family.code) in wanted
+            ]
+        return sorted(found, key=lambda h: h.number)
+
+    def events_keyset(self, query: Query, second: int) -> dict[str, Any]:
+        """Events page by page."""
+        page, cursor = _page([(h.number, h) for h in self._listed(query, second)], query)
+        return {"events": [shapes.event(h, second) for h in page], **cursor}
+
+    def markets_keyset(self, query: Query, second: int) -> dict[str, Any]:
+        """Markets page by page."""
+        page, cursor = _page(self._rows(query, second), query)
+        return {"markets": [shapes.market(h, c, second) for h, c in page], **cursor}
+
+    def _rows(self, query: Query, second: int) -> list[tuple[int, tuple[Happening, int]]]:
+        return [
+            (h.market_number(c), (h, c))
+            for h in self._listed(query, second)
+            for c in range(h.markets)
+        ]
+
+    def markets(self, query: Query, second: int) -> list[dict[str, Any]]:
+        """Markets by id, condition, token or slug, else a page; closed ones only when asked for."""
+        numbers = [int(i) for i in query.get("id", ())]
+        numbers += [names.market_of_condition(c) for c in query.get("condition_ids", ())]
+        numbers += [names.market_of_token(t)[0] for t in query.get("clob_token_ids", ())]
+        if not numbers and not query.get("slug"):
+            offset, limit = int(_one(query, "offset", "0")), _limit(query)
+            rows = self._rows(query, second)[offset : offset + limit]
+            return [shapes.market(h, c, second) for _, (h, c) in rows]
+        found = []
+        for number in numbers:
+            try:
+                happening, child = self._find(number, second)
+            except UnknownMarket:
+                continue
+            if (second >= happening.closed_at) == _flag(query, "closed"):
+                found.append(shapes.market(happening, child, second))
+        slugs = set(query.get("slug", ()))
+        rows = self._rows(query, second) if slugs else []
+        listed = (shapes.market(h, c, second) for _, (h, c) in rows)
+        return found + [m for m in listed if m["slug"] in slugs]
+
+    def market(self, key: str, second: int) -> dict[str, Any]:
+        """One Gamma market by id."""
+        if not key.isdigit():
+            raise UnknownMarket(f"no market {key} is listed")
+        return shapes.market(*self._find(int(key), second), second)
+
+    def event_by_slug(self, slug: str, second: int) -> dict[str, Any]:
+        """One Gamma event by slug, open or closed."""
+        tail = slug.rsplit("-", 1)[-1]
+        if not tail.isdigit():
+            raise UnknownMarket(f"no event {slug} is listed")
+        for family in self.world.families:
+            number = int(tail)
+            if family.kind is Kind.EPOCH:
+                number += family.code * 10_000_000_000
+            try:
+                happening = self.world.happening(number)
+            except UnknownMarket:
+                continue
+            if names.slug(happening) == slug and second >= happening.opens_at:
+                return shapes.event(happening, second)
+        raise UnknownMarket(f"no event {slug} is listed")
+
+    def event(self, key: str, second: int) -> dict[str, Any]:
+        """One Gamma event by id."""
+        if not key.isdigit():
+            raise UnknownMarket(f"no event {key} is listed")
+        happening, _ = self._find(int(key) * 10, second)
+        return shapes.event(happening, second)
+
+    def clob_market(self, condition: str, second: int) -> dict[str, Any]:
+        """The CLOB's view of one market, with winner flags once it is resolved."""
+        happening, child = self._find(names.market_of_condition(condition), second)
+        if names.condition_id(happening, child) != condition:
+            raise UnknownMarket(f"no market {condition} exists")
+        return shapes.clob_market(happening, child, second)
+
+    def book(self, query: Query, second: int) -> dict[str, Any]:
+        """The book of one token."""
+        return self._book(_one(query, "token_id"), second)
+
+    def prices_history(self, query: Query, second: int) -> dict[str, Any]:
+        """Past prices of one token; never a point later than now."""
+        happening, child, outcome = self._token(_one(query, "market"), second)
+        since = int(_one(query, "startTs", str(happening.opens_at)))
+        until = min(int(_one(query, "endTs", str(second))), second)
+        step = max(60 * int(_one(query, "fidelity", "1")), 60)
+        rows = shapes.history(happening, child, outcome, since=since, until=until, step_s=step)
+        return {"history": rows}
+
+
+Exact = Callable[[StandIn, Query, int], Any]
+ByKey = Callable[[StandIn, str, int], Any]
+EXACT: dict[str, Exact] = {
+    "/gamma/events/keyset": StandIn.events_keyset,
+    "/gamma/markets/keyset": StandIn.markets_keyset,
+    "/gamma/markets": StandIn.markets,
+    "/clob/book": StandIn.book,
+    "/clob/prices-history": StandIn.prices_history,
+    "/clob/time": lambda _venue, _query, second: str(second),
+    "/clob/ok": lambda _venue, _query, _second: "OK",
+}
+PREFIXES: tuple[tuple[str, ByKey], ...] = (
+    ("/gamma/events/slug/", StandIn.event_by_slug),
+    ("/gamma/events/", StandIn.event),
+    ("/gamma/markets/", StandIn.market),
+    ("/clob/markets/", StandIn.clob_market),
+)
+
+
+def _one(query: Query, name: str, default: str | None = None) -> str:
+    values = query.get(name)
+    if values:
+        return values[0]
+    if default is None:
+        raise BadQuery(f"{name} is missing")
+    return default
+
+
+def _flag(query: Query, name: str) -> bool:
+    return _one(query, name, "false").lower() == "true"
+
+
+def _limit(query: Query) -> int:
+    return min(max(int(_one(query, "limit", str(PAGE))), 1), PAGE)
+
+
+def _page(rows: list[tuple[int, T]], query: Query) -> tuple[list[T], dict[str, str]]:
+    """Rows after the cursor; the next cursor is the last row's number, absent on the last page."""
+    after = int(_one(query, "after_cursor", "0") or "0")
+    rest = [row for row in rows if row[0] > after]
+    page = rest[: _limit(query)]
+    more = len(rest) > len(page)
+    return [row for _, row in page], {"next_cursor": str(page[-1][0])} if more else {}
