@@ -1,9 +1,6 @@
-"""The folder format of recorded history: which files and columns it has, and what each means to us.
+"""The folder format of recorded history: its files and columns, and what each source is worth."""
 
-Every frame that leaves this module has our columns (`MARKETS`, `QUOTES`), whatever the file called them.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +9,7 @@ import polars as pl
 from markets.models import QuoteKind
 
 STRING, INTEGER, NUMBER, FLAG = "text", "integer", "number", "true/false"
-MEANS = {
+MEANS: dict[str, Callable[[pl.DataType], bool]] = {
     STRING: lambda t: t in {pl.String, pl.Categorical, pl.Null},
     INTEGER: lambda t: t.is_integer() or t == pl.Null,
     NUMBER: lambda t: t.is_numeric() or t == pl.Null,
@@ -37,7 +34,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         text="market_key kind dataset", integer="ts", number="price bid ask last volume24h"
     ),
     "weak_markets.parquet": _columns(
-        text="market_key venue dataset group_key question category slug label_source label_strength",
+        text="market_key venue dataset group_key question category slug label_source "
+        "label_strength",
         integer="start_ts close_ref_ts outcome",
         number="volume",
     ),
