@@ -9,6 +9,7 @@ from predictions.core.schema import ALIASES, DOMAINS, HORIZONS_S
 Ints = NDArray[np.int64]
 
 BUCKETS = len(HORIZONS_S) + 2
+WINDOWS_S = (300.0, 900.0, 3600.0)
 
 
 def domains(facts: MarketFacts) -> Ints:
@@ -23,9 +24,12 @@ def domains(facts: MarketFacts) -> Ints:
 def cells(facts: MarketFacts, snapshots: Snapshots) -> Ints:
     """Domain × time-left code of each snapshot, int64[rows]; `cell // BUCKETS` is its domain.
 
-    Buckets: < 1 h, < 6 h, < 24 h, < 7 d, longer, and last: no end announced.
+    Buckets: < 1 h, < 6 h, < 24 h, < 7 d, longer, and last: no end announced. Epoch markets by
+    the length of their window instead: ≤ 5 min, ≤ 15 min, ≤ 1 h, longer.
     """
+    window = facts.window_s[snapshots.market]
     left = facts.scheduled_end_at[snapshots.market] - snapshots.as_of
     bucket = np.searchsorted(np.array(HORIZONS_S), left, side="right")
     bucket = np.where(np.isnan(left), BUCKETS - 1, bucket)
+    bucket = np.where(np.isfinite(window), np.searchsorted(WINDOWS_S, window), bucket)
     return domains(facts)[snapshots.market] * BUCKETS + bucket

@@ -4,7 +4,8 @@ logit p = ℓ + a · mean of the experts' corrections, with 0 ≤ a ≤ cap. The
 out-of-fold corrections and pays for every step away from zero: the log likelihood loses
 `caution` × (standard error of its slope at a = 0) × a, clustered by event. So a > 0 exactly when
 the experts' gain over the price is that many standard errors beyond chance, and it tends to the
-maximum-likelihood weight as events accumulate.
+maximum-likelihood weight as events accumulate. It applies only in the cells (domain × time left)
+whose own evidence the caller found positive; everywhere else the forecast is the price, bit by bit.
 """
 
 import json
@@ -41,6 +42,8 @@ class Blend:
         a and its standard error; 0 and 0 without evidence.
     alone, alone_error
         The same for the recalibration by itself: the next rung when other experts are missing.
+    cells
+        Where the weights apply; any other cell is the price.
     errors
         How far its probabilities were off, by price.
     """
@@ -50,6 +53,7 @@ class Blend:
     weight_error: float
     alone: float
     alone_error: float
+    cells: tuple[int, ...]
     errors: PriceErrors
 
     @classmethod
@@ -60,16 +64,22 @@ class Blend:
         y: Floats,
         *,
         event: Ints,
+        cell: Ints,
         cap: float,
+        allowed: frozenset[int],
         caution: float = 2.0,
     ) -> Self:
-        """Fit on out-of-fold corrections, one array per expert; every event counts once."""
+        """Fit on out-of-fold corrections, one array per expert; every event counts once.
+
+        `allowed` names the cells in which the evidence is positive.
+        """
         good = np.isfinite(price) & np.isfinite(y)
         for each in corrections.values():
             good &= np.isfinite(each)
-        price, y, event = price[good], y[good], event[good]
-        names = tuple(sorted(corrections))
-        kept = {name: corrections[name][good] for name in names}
+        price, y, event, cell = price[good], y[good], event[good], cell[good]
+        names, cells = tuple(sorted(corrections)), tuple(sorted(allowed))
+        inside = np.isin(cell, cells)
+        kept = {name: np.where(inside, corrections[name][good], 0.0) for name in names}
         together = _mean(kept, len(price))
         weight, error = _weight(together, price, y, event=event, cap=cap, caution=caution)
         recalibrated = kept.get(Recalibration.kind, np.zeros(len(price)))
@@ -80,6 +90,7 @@ class Blend:
             weight_error=error,
             alone=alone,
             alone_error=alone_error,
+            cells=cells,
             errors=PriceErrors.fit(corrected(price, weight * together), y, event=event),
         )
 
@@ -92,7 +103,8 @@ class Blend:
         """Read the JSON of `to_bytes`."""
         content = json.loads(blob)
         errors = PriceErrors(**{k: tuple(v) for k, v in content.pop("errors").items()})
-        return cls(**{**content, "experts": tuple(content["experts"])}, errors=errors)
+        content["experts"], content["cells"] = tuple(content["experts"]), tuple(content["cells"])
+        return cls(**content, errors=errors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +143,11 @@ def forecast(
     odds = logit(price)
     errors = bundle.blend.errors if bundle is not None and config.enable_ml else None
     members = bundle.members if bundle is not None else {}
-    moves = {name: members[name].correction(x, odds, cell) for name in rung.experts}
+    inside = np.isin(cell, bundle.blend.cells if bundle is not None else ())
+    moves = {
+        name: np.where(inside, members[name].correction(x, odds, cell), 0.0)
+        for name in rung.experts
+    }
     mean = _mean(moves, len(price))
     probability = corrected(price, rung.weight * mean)
     sigma = _sigma(price, probability, moves, mean=mean, rung=rung, errors=errors)
@@ -140,7 +156,7 @@ def forecast(
         price=price,
         probability=probability,
         sigma=sigma,
-        source=np.where(np.isnan(price), PRICE, rung.source).astype("U14"),
+        source=np.where(inside & ~np.isnan(price), rung.source, PRICE).astype("U14"),
         weights={MARKET: 1.0 - rung.weight} | dict.fromkeys(rung.experts, share),
     )
 

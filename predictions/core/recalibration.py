@@ -27,7 +27,9 @@ class Recalibration:
     Attributes
     ----------
     tau_root, tau_domain, tau_cell
-        Prior standard deviation of the deviations, on the logit scale.
+        Prior standard deviation of the slopes' deviations.
+    intercepts
+        The same for intercepts, as a share: they rarely repeat from one period to the next.
     min_events
         A domain or cell with less weight than this has no deviation of its own.
     root_, domains_, cells_
@@ -39,6 +41,7 @@ class Recalibration:
     tau_root: float = 0.2
     tau_domain: float = 0.1
     tau_cell: float = 0.05
+    intercepts: float = 0.2
     min_events: float = 200.0
     root_: Deviation = (0.0, 0.0)
     domains_: dict[int, Deviation] = field(default_factory=dict)
@@ -55,8 +58,10 @@ class Recalibration:
         if weight.sum() < self.min_events:
             return self
         codes, where = np.unique(cell, return_inverse=True)
-        tree, keys, taus = self._tree(codes, np.bincount(where, weights=weight).astype(np.float64))
-        mode = _posterior_mode(tree, 1 / taus**2, logit, y, weight=weight, where=where)
+        events = np.bincount(where, weights=weight).astype(np.float64)
+        tree, keys, slopes = self._tree(codes, events)
+        taus = np.concatenate([self.intercepts * slopes, slopes])
+        mode = _posterior_mode(tree, taus, logit, y, weight=weight, where=where)
         for (level, key), (a, b) in zip(keys, mode.tolist(), strict=True):
             if level == "root":
                 self.root_ = (a, b)
@@ -78,7 +83,7 @@ class Recalibration:
         """JSON; numbers are written so that they read back exactly."""
         content = {
             "kind": self.kind,
-            "taus": [self.tau_root, self.tau_domain, self.tau_cell],
+            "taus": [self.tau_root, self.tau_domain, self.tau_cell, self.intercepts],
             "min_events": self.min_events,
             "root": self.root_,
             "domains": {str(k): v for k, v in sorted(self.domains_.items())},
@@ -90,11 +95,12 @@ class Recalibration:
     def from_bytes(cls, blob: bytes) -> Self:
         """Read the JSON of `to_bytes`."""
         content = json.loads(blob)
-        root, domain, cell = content["taus"]
+        root, domain, cell, intercepts = content["taus"]
         return cls(
             tau_root=root,
             tau_domain=domain,
             tau_cell=cell,
+            intercepts=intercepts,
             min_events=content["min_events"],
             root_=(content["root"][0], content["root"][1]),
             domains_={int(k): (v[0], v[1]) for k, v in content["domains"].items()},
@@ -128,11 +134,11 @@ class Recalibration:
 
 
 def _posterior_mode(
-    tree: Floats, precision: Floats, logit: Floats, y: Floats, *, weight: Floats, where: Ints
+    tree: Floats, taus: Floats, logit: Floats, y: Floats, *, weight: Floats, where: Ints
 ) -> Floats:
     """Deviations of every node, float64[nodes, 2], that maximise likelihood × prior."""
     nodes, n_cells = tree.shape[1], tree.shape[0]
-    prior = np.concatenate([precision, precision])
+    prior = 1 / taus**2
     deviation = np.zeros(2 * nodes)
 
     def per_cell(values: Floats) -> Floats:
