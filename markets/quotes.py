@@ -1,0 +1,138 @@
+"""Record books as received."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+import structlog
+
+from config.kernel.units import TokenId
+from markets import unknown
+from markets.adapters import clob_data
+from markets.adapters.clob_data import ClobData
+from markets.core import book as books
+from markets.core.book import Book
+from markets.core.wire_clob import BookRow
+from markets.models import IngestSettings, Market, Outcome, Quote, QuoteKind
+
+log = structlog.get_logger()
+CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """The market behind a token, with the parameters that a book reply may correct."""
+
+    market_id: int
+    tick_size: Decimal | None
+    min_shares: Decimal | None
+
+
+def refresh(market_ids: Collection[int], *, as_of: datetime, venue: ClobData | None = None) -> int:
+    """Fetch the books of these markets and record them as seen at `as_of`; returns rows added.
+
+    Markets without a token id, and those whose book the venue does not have, get no row. Tick and
+    minimum size are corrected where the reply carries others.
+    """
+    asked = _asked(market_ids)
+    if not asked:
+        return 0
+    source = venue or clob_data.connect()
+    found: list[BookRow] = []
+    for rows, refused in source.books(asked):
+        found.extend(row for row in rows if row.token_id in asked)
+        for wrong in refused:
+            unknown.refused(wrong, as_of=as_of)
+    _correct_parameters(asked, found)
+    # The venue stamps a book when it last changed; we saw it standing at `as_of`.
+    seen = {asked[r.token_id].market_id: replace(r.book, observed_at=as_of) for r in found}
+    last = {asked[r.token_id].market_id: r.last_trade_price for r in found}
+    added = record(seen, kind=QuoteKind.BOOK, as_of=as_of, last=last)
+    log.info("quotes.refreshed", asked=len(asked), found=len(found), added=added)
+    return added
+
+
+def refresh_followed(*, as_of: datetime) -> int:
+    """Fetch the books of every followed market; returns rows added."""
+    followed = Market.objects.filter(tracked=True).values_list("pk", flat=True)
+    return refresh(list(followed), as_of=as_of)
+
+
+def record(
+    books_by_market: Mapping[int, Book],
+    *,
+    kind: int,
+    as_of: datetime,
+    last: Mapping[int, Decimal | None] | None = None,
+) -> int:
+    """Append one quote per book, learned at `as_of`; one that exists stays. Returns rows added."""
+    levels = IngestSettings.objects.current(as_of=as_of).book_levels
+    rows = [
+        _quote(
+            market_id, book, kind=kind, as_of=as_of, levels=levels, last=(last or {}).get(market_id)
+        )
+        for market_id, book in books_by_market.items()
+    ]
+    fresh = _unrecorded(rows, kind=kind)
+    Quote.objects.bulk_create(fresh, batch_size=CHUNK, ignore_conflicts=True)
+    return len(fresh)
+
+
+def _quote(
+    market_id: int, book: Book, *, kind: int, as_of: datetime, levels: int, last: Decimal | None
+) -> Quote:
+    top = replace(book, bids=book.bids[:levels], asks=book.asks[:levels])
+    return Quote(
+        market_id=market_id,
+        observed_at=book.observed_at,
+        kind=kind,
+        received_at=as_of,
+        price=_float(book.mid),
+        bid=_float(book.best_bid),
+        ask=_float(book.best_ask),
+        last=_float(last),
+        bid_depth=float(book.depth_shares("bid")),
+        ask_depth=float(book.depth_shares("ask")),
+        levels=books.pack(top),
+    )
+
+
+def _unrecorded(rows: Sequence[Quote], *, kind: int) -> list[Quote]:
+    times = {row.observed_at for row in rows}
+    have = set(
+        Quote.objects.filter(
+            market_id__in=[row.market_id for row in rows], observed_at__in=times, kind=kind
+        ).values_list("market_id", "observed_at")
+    )
+    return [row for row in rows if (row.market_id, row.observed_at) not in have]
+
+
+def _asked(market_ids: Collection[int]) -> dict[TokenId, _Asked]:
+    first_sides = Outcome.objects.filter(
+        market_id__in=list(market_ids), index=0, asset_id__isnull=False
+    ).values_list("asset_id", "market_id", "market__tick_size", "market__min_shares")
+    return {
+        TokenId(asset): _Asked(market_id=market_id, tick_size=tick, min_shares=size)
+        for asset, market_id, tick, size in first_sides
+        if asset
+    }
+
+
+def _correct_parameters(asked: Mapping[TokenId, _Asked], found: Iterable[BookRow]) -> None:
+    """Ticks change while a market trades; an order on an old grid is refused."""
+    for row in found:
+        was = asked[row.token_id]
+        said = {"tick_size": row.tick_size, "min_shares": row.min_shares}
+        news = {k: v for k, v in said.items() if v is not None and v != getattr(was, k)}
+        if news:
+            Market.objects.filter(pk=was.market_id).update(**news)
+            log.info("market.parameters_changed", market_id=was.market_id, **_shown(news))
+
+
+def _shown(values: Mapping[str, Decimal]) -> dict[str, str]:
+    return {name: str(value) for name, value in values.items()}
+
+
+def _float(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)

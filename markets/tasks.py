@@ -1,0 +1,35 @@
+"""Timed work on market data."""
+
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from markets import catalog, quotes, resolutions, universe
+
+
+@shared_task(
+    queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=280, time_limit=300
+)
+def sync_catalogue(**_unknown: Any) -> None:
+    """Learn what the venue lists, then choose what to follow."""
+    catalog.sync(as_of=timezone.now())
+    universe.refresh(as_of=timezone.now())
+
+
+@shared_task(queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=50, time_limit=60)
+def refresh_universe(**_unknown: Any) -> None:
+    """Choose what to follow; between two catalogue passes markets end and windows begin."""
+    universe.refresh(as_of=timezone.now())
+
+
+@shared_task(queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=50, time_limit=60)
+def refresh_quotes(**_unknown: Any) -> None:
+    """Record the book of every followed market."""
+    quotes.refresh_followed(as_of=timezone.now())
+
+
+@shared_task(queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=50, time_limit=60)
+def check_resolutions(**_unknown: Any) -> None:
+    """Ask how the markets that may have ended did end."""
+    resolutions.check(as_of=timezone.now())
