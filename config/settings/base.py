@@ -113,6 +113,7 @@ LANGUAGE_CODE = "en-gb"
 USE_I18N = False
 STATIC_URL = "static/"
 STATIC_ROOT = ENV.state_dir / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
 WHITENOISE_USE_FINDERS = True
 
