@@ -3,13 +3,28 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils import timezone
+
+from config.kernel.modes import Mode
+from config.pages import context as page_context
+from config.pages import situation
+from risk.models import TradingState
 
 
 def environment_label(request: HttpRequest) -> list[str]:
-    """Text and colour of the label beside the title."""
-    return ["PAPER", "info"]
+    """Text and colour of the label beside the title: mode and state, on every admin page."""
+    if not request.user.is_authenticated:
+        return ["Oddsmith", "info"]
+    banner = page_context.of(request)
+    calm = banner.state == TradingState.ACTIVE and banner.mode != Mode.LIVE
+    return [f"{banner.mode} · {banner.state.value}", "info" if calm else "danger"]
 
 
 def control_room(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Adds state, halts and heartbeats."""
+    """Add what is going on now, and what the user may do about it."""
+    now = timezone.now()
+    context["situation"] = situation.read(as_of=now, known=page_context.of(request))
+    context["halt_states"] = [c for c in TradingState.choices if c[0] != TradingState.ACTIVE]
+    context["may_halt"] = request.user.has_perm("risk.add_halt")
+    context["may_resume"] = request.user.has_perm("risk.change_halt")
     return context

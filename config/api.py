@@ -45,11 +45,10 @@ def explain_error(exc: Exception, context: Mapping[str, Any]) -> Response | None
         return None
     detail = response.data
     message = detail.get("detail") if isinstance(detail, dict) else None
-    fields = detail if isinstance(detail, dict) and message is None else {}
-    code = getattr(exc, "default_code", "error")
+    fields = detail if message is None else {}
     response.data = {
-        "code": code,
+        "code": getattr(message, "code", None) or getattr(exc, "default_code", "error"),
         "message": str(message or "the request was not valid; see fields"),
-        "fields": fields,
+        "fields": fields if isinstance(fields, dict) else {"request": fields},
     }
     return response

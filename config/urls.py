@@ -1,6 +1,49 @@
 """Where each address leads."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from config.pages import backtests, health, market, markets, overview
+from markets import api as markets_api
+from mlops import api as mlops_api
+from predictions import api as predictions_api
+from risk import api as risk_api
+from trading import api as trading_api
+
+api_v1 = [
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api_docs"),
+    path("health/", health.Health.as_view(), name="api_health"),
+    path("status/", health.Status.as_view(), name="api_status"),
+    path("markets/", markets_api.Markets.as_view(), name="api_markets"),
+    path("markets/<int:pk>/", markets_api.OneMarket.as_view(), name="api_market"),
+    path("predictions/", predictions_api.Predictions.as_view(), name="api_predictions"),
+    path("experts/", predictions_api.Experts.as_view(), name="api_experts"),
+    path("signals/", trading_api.Signals.as_view(), name="api_signals"),
+    path("intents/", trading_api.Intents.as_view(), name="api_intents"),
+    path("orders/", trading_api.Orders.as_view(), name="api_orders"),
+    path("trades/", trading_api.Trades.as_view(), name="api_trades"),
+    path("positions/", trading_api.Positions.as_view(), name="api_positions"),
+    path("portfolio/latest/", risk_api.LatestPortfolio.as_view(), name="api_portfolio"),
+    path("portfolio/equity/", risk_api.Equity.as_view(), name="api_equity"),
+    path("decisions/", risk_api.Decisions.as_view(), name="api_decisions"),
+    path("halts/", risk_api.Halts.as_view(), name="api_halts"),
+    path("trainings/", mlops_api.Trainings.as_view(), name="api_trainings"),
+    path("backtests/", mlops_api.Backtests.as_view(), name="api_backtests"),
+]
+
+urlpatterns = [
+    path("", overview.page, name="overview"),
+    path("markets/", markets.page, name="markets"),
+    path("markets/<int:market_id>/", market.page, name="market"),
+    path("backtests/", backtests.page, name="backtests"),
+    path("backtests/<int:backtest_id>/report/", backtests.report, name="backtest_report"),
+    path(
+        "backtests/<int:backtest_id>/report/<str:name>", backtests.attachment, name="backtest_file"
+    ),
+    path("health", health.health, name="health"),
+    path("live", health.live, name="live"),
+    path("api/v1/", include(api_v1)),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,263 @@
+"""Is this installation fit to run? Each check says what it found and how to mend it."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from config import health
+from config.kernel.modes import Mode
+from config.pages import situation
+from predictions.models import ExpertState, ModelVersion
+from risk import halts
+from risk.models import TradingState
+from trading.settings import TradingSettings
+
+LEAST_PYTHON = (3, 11)
+VENUE_TIMEOUT_S = 5.0
+CLOCK_TOLERANCE_S = 2.0
+OK, WARNING, FAILED = "ok", "warning", "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one check found; `remedy` is the next step unless all is well."""
+
+    check: str
+    level: str
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All findings and what follows from them."""
+
+    mode: str
+    findings: tuple[Finding, ...]
+    unmet_for_live: tuple[str, ...]
+
+    @property
+    def ready_for_paper(self) -> bool:
+        """Whether nothing failed."""
+        return all(finding.level != FAILED for finding in self.findings)
+
+    @property
+    def verdict(self) -> str:
+        """One line for people and machines."""
+        paper = "READY FOR PAPER" if self.ready_for_paper else "NOT READY FOR PAPER"
+        return (
+            f"{paper} / NOT READY FOR LIVE" if self.unmet_for_live else f"{paper} / READY FOR LIVE"
+        )
+
+    @property
+    def next_step(self) -> str:
+        """The remedy of the gravest finding."""
+        for level in (FAILED, WARNING):
+            for finding in self.findings:
+                if finding.level == level:
+                    return finding.remedy
+        return "nothing to do for paper trading; `make up` starts it"
+
+
+def examine(*, as_of: datetime) -> Report:
+    """Run every check; none can stop the others."""
+    findings = [_python(), _guarded("database", _database, "check DATABASE_URL and the server")]
+    if findings[-1].level == FAILED:
+        return Report(
+            mode=settings.ENV.mode, findings=tuple(findings), unmet_for_live=("database",)
+        )
+    findings.append(_guarded("migrations", _migrations, "run `manage.py migrate`"))
+    if findings[-1].level == FAILED:
+        return Report(
+            mode=settings.ENV.mode, findings=tuple(findings), unmet_for_live=("migrations",)
+        )
+    mode = str(TradingSettings.objects.current(as_of=as_of).mode)
+    reply = _venue_reply()
+    findings += [
+        _guarded("broker", _broker, "start the broker, or unset REDIS_URL to use files"),
+        _guarded(
+            "archive", lambda: _folder("archive", settings.ENV.archive_dir), "set ARCHIVE_URL"
+        ),
+        _guarded("artefacts", _artefacts, "train again with `manage.py train`"),
+        _heartbeats(as_of=as_of),
+        _state(mode, as_of=as_of),
+        _venue(reply),
+        _clock(reply),
+    ]
+    return Report(mode=mode, findings=tuple(findings), unmet_for_live=tuple(_live_gates(findings)))
+
+
+def _guarded(check: str, run: Callable[[], Finding], remedy: str) -> Finding:
+    try:
+        return run()
+    except Exception as failure:  # a broken component is the finding
+        said = f"{type(failure).__name__}: {failure}"
+        return Finding(check=check, level=FAILED, detail=said[:300], remedy=remedy)
+
+
+def _python() -> Finding:
+    found = ".".join(map(str, sys.version_info[:3]))
+    good = sys.version_info[:2] >= LEAST_PYTHON
+    return Finding(
+        check="python",
+        level=OK if good else FAILED,
+        detail=found,
+        remedy="" if good else "install Python 3.11 or newer and make the virtual environment anew",
+    )
+
+
+def _database() -> Finding:
+    health.database()
+    name = connection.settings_dict["NAME"]
+    return Finding(
+        check="database", level=OK, detail=f"{connection.vendor}, {Path(str(name)).name}"
+    )
+
+
+def _migrations() -> Finding:
+    executor = MigrationExecutor(connection)
+    waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if not waiting:
+        return Finding(check="migrations", level=OK, detail="all applied")
+    return Finding(
+        check="migrations",
+        level=FAILED,
+        detail=f"{len(waiting)} not applied",
+        remedy="run `manage.py migrate`",
+    )
+
+
+def _broker() -> Finding:
+    return Finding(check="broker", level=OK, detail=str(health.broker()["detail"]))
+
+
+def _folder(check: str, folder: Path) -> Finding:
+    if not folder.is_dir():
+        return Finding(
+            check=check,
+            level=WARNING,
+            detail=f"{folder} does not exist yet",
+            remedy="nothing to fear: the first import, `manage.py import_history PATH`, makes it",
+        )
+    files = sum(1 for _ in folder.rglob("*.parquet"))
+    return Finding(check=check, level=OK, detail=f"{files} Parquet files in {folder}")
+
+
+def _artefacts() -> Finding:
+    served = ModelVersion.objects.filter(serving__state=ExpertState.ACTIVE).distinct()
+    paths = {version: settings.ENV.artefact_dir / version.file for version in served}
+    missing = [str(version) for version, path in paths.items() if not path.exists()]
+    if missing:
+        return Finding(
+            check="artefacts",
+            level=FAILED,
+            detail=f"no file on this machine for {', '.join(missing)}",
+            remedy="copy ARTEFACT_DIR from the machine that trained, or run `manage.py train`",
+        )
+    if not paths:
+        return Finding(
+            check="artefacts",
+            level=WARNING,
+            detail="no model is served: the forecast is the market price, so nothing is traded",
+            remedy="import history and run `manage.py train`",
+        )
+    return Finding(check="artefacts", level=OK, detail=f"{len(paths)} served")
+
+
+def _heartbeats(*, as_of: datetime) -> Finding:
+    beats = situation.beats(as_of=as_of)
+    late = [beat.component for beat in beats if beat.late]
+    if beats and not late:
+        return Finding(check="heartbeats", level=OK, detail=f"{len(beats)} components on time")
+    detail = f"silent: {', '.join(late)}" if late else "no component has reported yet"
+    return Finding(check="heartbeats", level=WARNING, detail=detail, remedy="start it: `make up`")
+
+
+def _state(mode: str, *, as_of: datetime) -> Finding:
+    state = halts.state(as_of=as_of, mode=mode)
+    if state == TradingState.ACTIVE:
+        return Finding(check="state", level=OK, detail=f"{mode}, ACTIVE")
+    return Finding(
+        check="state",
+        level=WARNING,
+        detail=f"{mode}, {state.value}",
+        remedy="read the reason in the control room, then resume there or with `manage.py resume`",
+    )
+
+
+def _venue_reply() -> httpx.Response | Exception:
+    try:
+        return httpx.get(f"{settings.ENV.venue_clob_url}/time", timeout=VENUE_TIMEOUT_S)
+    except (httpx.HTTPError, OSError) as failure:
+        return failure
+
+
+def _venue(reply: httpx.Response | Exception) -> Finding:
+    host = settings.ENV.venue_clob_url
+    if isinstance(reply, httpx.Response) and reply.status_code == httpx.codes.OK:
+        took = reply.elapsed.total_seconds() * 1000
+        return Finding(check="venue", level=OK, detail=f"{host} answers in {took:.0f} ms")
+    said = (
+        f"HTTP {reply.status_code}" if isinstance(reply, httpx.Response) else type(reply).__name__
+    )
+    return Finding(
+        check="venue",
+        level=FAILED,
+        detail=f"{host}: {said}",
+        remedy="check the network and VENUE_CLOB_URL; without a venue, `make demo` brings its own",
+    )
+
+
+def _clock(reply: httpx.Response | Exception) -> Finding:
+    stated = reply.headers.get("date") if isinstance(reply, httpx.Response) else None
+    if stated is None or not isinstance(reply, httpx.Response):
+        return Finding(
+            check="clock",
+            level=WARNING,
+            detail="not compared: the venue did not state its time",
+            remedy="check the network first",
+        )
+    skew = (datetime.now(UTC) - parsedate_to_datetime(stated)).total_seconds()  # noqa: TID251 - the clock is what is examined
+    good = abs(skew) <= CLOCK_TOLERANCE_S + 1  # the header has whole seconds
+    return Finding(
+        check="clock",
+        level=OK if good else FAILED,
+        detail=f"{skew:+.0f} s against the venue",
+        remedy=""
+        if good
+        else "synchronise the clock (NTP); books would look stale or from the future",
+    )
+
+
+def _live_gates(findings: list[Finding]) -> list[str]:
+    gates = [finding.check for finding in findings if finding.level != OK]
+    if connection.vendor == "sqlite":
+        gates.append("database: LIVE needs PostgreSQL (set DATABASE_URL)")
+    if not settings.ENV.redis_url:
+        gates.append("broker: LIVE needs Redis (set REDIS_URL)")
+    gates.append("execution: this version has no live order path")
+    return gates
+
+
+def as_dict(report: Report) -> dict[str, Any]:
+    """The report as plain values for `--json`."""
+    fields = ("check", "level", "detail", "remedy")
+    return {
+        "verdict": report.verdict,
+        "ready_for_paper": report.ready_for_paper,
+        "ready_for_live": not report.unmet_for_live,
+        "unmet_for_live": list(report.unmet_for_live),
+        "next_step": report.next_step,
+        "mode": report.mode,
+        "simulated": report.mode != Mode.LIVE,
+        "findings": [{name: getattr(f, name) for name in fields} for f in report.findings],
+    }

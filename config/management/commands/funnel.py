@@ -1,0 +1,57 @@
+"""`funnel`: where the markets of the last hours stopped, and why."""
+
+import json
+import re
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from rich.console import Console
+from rich.table import Table
+
+from config.pages.words import plain
+from trading import queries
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+class Command(BaseCommand):
+    help = "Count the markets, signals and intents of a span by the reason they stopped."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--since", default="1h", help="90m, 24h, 7d, or a date and time (UTC)")
+        parser.add_argument("--json", action="store_true", help="print the counts as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        now = timezone.now()
+        since = moment(options["since"], before=now)
+        rows = queries.funnel(since=since, as_of=now)
+        if options["json"]:
+            counts = [{"stage": s, "reason": r, "count": n} for s, r, n in rows]
+            body = {"since": since.isoformat(), "as_of": now.isoformat(), "funnel": counts}
+            self.stdout.write(json.dumps(body, indent=2))
+            return
+        table = Table(box=None, pad_edge=False)
+        for heading in ("Stage", "Reason", "Count"):
+            table.add_column(heading, justify="right" if heading == "Count" else "left")
+        for stage, reason, count in rows:
+            table.add_row(stage, plain(reason), f"{count:,}")
+        console = Console()
+        with console.capture() as text:
+            console.print(table)
+        self.stdout.write(text.get())
+
+
+def moment(text: str, *, before: datetime) -> datetime:
+    """`90m`, `24h`, `7d` before `before`, or a date and time; else `CommandError`, exit code 2."""
+    if found := re.fullmatch(r"(\d+)([mhd])", text):
+        return before - timedelta(**{UNITS[found[2]]: int(found[1])})
+    try:
+        parsed = parse_datetime(text)
+    except ValueError:
+        parsed = None
+    if parsed is None:
+        raise CommandError(f"--since {text}: write 90m, 24h, 7d or 2026-05-31T12:00", returncode=2)
+    return parsed if timezone.is_aware(parsed) else timezone.make_aware(parsed)

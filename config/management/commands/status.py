@@ -1,0 +1,62 @@
+"""`status`: mode, state, money and freshness on one screen."""
+
+import json
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from config import health
+from config.pages import situation
+from config.templatetags.figures import age, percent, usd
+
+
+class Command(BaseCommand):
+    help = "Print what is going on. Exit code 0: all well, 1: halted or a component is silent."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print the reading as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        now = situation.read(as_of=timezone.now())
+        if options["json"]:
+            self.stdout.write(json.dumps(health.describe(now), indent=2, default=str))
+        else:
+            console = Console()
+            with console.capture() as text:
+                self._print(console, now)
+            self.stdout.write(text.get())
+        if now.late or now.banner.state != "ACTIVE" or now.unknown_orders:
+            sys.exit(1)
+
+    def _print(self, console: Console, now: situation.Situation) -> None:
+        console.print(
+            f"[bold]{now.banner.mode} · {now.banner.state.value}[/]  {now.banner.honesty}"
+        )
+        for halt in now.banner.halts:
+            console.print(f"[red]  {escape(str(halt))}[/] ({halt.opened_by})")
+        table = Table(box=None, show_header=False, pad_edge=False)
+        books = now.equity
+        for label, value in (
+            ("Risk equity", usd(books.risk_equity if books else None)),
+            ("Cash", usd(books.cash if books else None)),
+            ("Open positions, cost", usd(books.open_cost if books else None)),
+            ("Redeemable", usd(books.redeemable if books else None)),
+            ("Realised", usd(books.realised if books else None)),
+            ("Fees", usd(books.fees if books else None)),
+            ("Drawdown", percent(books.drawdown if books else None)),
+            ("Orders of unknown fate", str(now.unknown_orders)),
+            ("Markets tracked", str(now.tracked)),
+            ("Newest price", age(now.data_age_s)),
+            ("Newest forecast", age(now.prediction_age_s)),
+            ("Messages not understood", str(now.not_understood)),
+        ):
+            table.add_row(label, value)
+        for beat in now.beats:
+            colour = "red" if beat.late else "green"
+            table.add_row(f"♥ {beat.component}", f"[{colour}]{age(beat.age_s)} ago[/]")
+        console.print(table)

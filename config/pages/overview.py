@@ -1,0 +1,59 @@
+"""The first page: state, money, what was traded and why not."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from config.pages import charts, context, situation, words
+from predictions.models import Expert
+from trading.models import Fill, Position, Redemption, Signal
+
+ROWS = 10
+
+
+@login_required
+def page(request: HttpRequest) -> HttpResponse:
+    """Everything on one screen."""
+    now = timezone.now()
+    known = context.of(request)
+    mode, span = known.mode, request.GET.get("span", "7d")
+    curves = charts.equity(mode, since=now - charts.lookback(span), as_of=now)
+    return render(
+        request,
+        "pages/overview.html",
+        {
+            "nav": "overview",
+            "span": span,
+            "spans": ("1h", "6h", "1d", "7d"),
+            "now": situation.read(as_of=now, known=known),
+            "equity_chart": curves[0] if curves else None,
+            "drawdown_chart": curves[1] if curves else None,
+            **_latest(mode),
+        },
+    )
+
+
+def _latest(mode: str) -> dict[str, Any]:
+    of_mode = {"mode": mode}
+    return {
+        "signals": _signals(),
+        "trades": Fill.objects.filter(**of_mode)
+        .select_related("order__market", "order__outcome")
+        .order_by("-id")[:ROWS],
+        "positions": Position.objects.filter(**of_mode, shares__gt=0)
+        .select_related("market", "outcome")
+        .order_by("-cost")[:ROWS],
+        "settlements": Redemption.objects.filter(**of_mode)
+        .select_related("market")
+        .order_by("-id")[:ROWS],
+        "experts": Expert.objects.select_related("served").order_by("slug")[:40],
+    }
+
+
+def _signals() -> Sequence[dict[str, Any]]:
+    rows = Signal.objects.select_related("market").order_by("-as_of", "-net_edge")[:ROWS]
+    return [{"row": row, "why": words.plain(row.reason)} for row in rows]

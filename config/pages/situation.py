@@ -1,0 +1,167 @@
+"""What is going on now: mode, state, money, what needs a person. One reading serves every face."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Max, OuterRef, Subquery, Sum
+
+from config.kernel.models import Heartbeat
+from config.kernel.modes import Mode
+from config.pages import words
+from markets.models import Market, Quote, RawMessage
+from predictions.models import Prediction
+from risk import halts
+from risk.models import EquityPoint, Halt, TradingState
+from trading.models import Order
+from trading.settings import TradingSettings
+
+HONESTY = {
+    Mode.DEMO: "Demo: a simulated world. No market, price or dollar on this page is real.",
+    Mode.PAPER: "Paper trading: real prices, simulated orders. No real money moves.",
+    Mode.LIVE: "Live: real money.",
+}
+LATE_AFTER_PERIODS = 2
+FUNNEL_SPAN = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Banner:
+    """What every page shows at its top."""
+
+    mode: str
+    state: TradingState
+    halts: Sequence[Halt]
+    placing_orders: bool
+    dry_run: bool
+
+    @property
+    def honesty(self) -> str:
+        """One sentence that says what is simulated."""
+        return HONESTY[Mode(self.mode)]
+
+    @property
+    def simulated(self) -> bool:
+        """Whether no real money moves."""
+        return self.mode != Mode.LIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """A component's heartbeat; `late` after two periods without one."""
+
+    component: str
+    age_s: float
+    period_s: int
+    late: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """One reading of the whole installation at `as_of`; ages in seconds, None = never."""
+
+    as_of: datetime
+    banner: Banner
+    equity: EquityPoint | None
+    unknown_orders: int
+    beats: Sequence[Beat]
+    data_age_s: float | None
+    prediction_age_s: float | None
+    tracked: int
+    not_understood: int
+    funnel: Sequence[tuple[str, str, int]]
+
+    @property
+    def late(self) -> list[Beat]:
+        """The components that should have been heard."""
+        return [beat for beat in self.beats if beat.late]
+
+    @property
+    def funnel_bars(self) -> list[dict[str, Any]]:
+        """The funnel as labelled bars, widths in percent of the largest count."""
+        largest = max((count for _, _, count in self.funnel), default=1) or 1
+        stages = [stage for stage, _, _ in self.funnel]
+        return [
+            {
+                "stage": stage,
+                "first": stage not in stages[:place],
+                "why": words.plain(reason),
+                "count": count,
+                "width": max(round(100 * count / largest), 1 if count else 0),
+            }
+            for place, (stage, reason, count) in enumerate(self.funnel)
+        ]
+
+
+def banner(*, as_of: datetime) -> Banner:
+    """Mode, state and open halts, read uncached."""
+    config = TradingSettings.objects.current(as_of=as_of)
+    open_now = Halt.objects.filter(released_at__isnull=True).order_by("-opened_at")
+    return Banner(
+        mode=config.mode,
+        state=halts.state(as_of=as_of, mode=config.mode),
+        halts=list(open_now),
+        placing_orders=config.placing_orders,
+        dry_run=config.dry_run,
+    )
+
+
+def read(*, as_of: datetime, known: Banner | None = None) -> Situation:
+    """Gather everything a person or a monitor asks first; the number of queries does not grow."""
+    from trading import queries as trading_queries
+
+    top = known or banner(as_of=as_of)
+    fresh = freshness(as_of=as_of)
+    return Situation(
+        as_of=as_of,
+        banner=top,
+        equity=latest_equity(top.mode),
+        unknown_orders=Order.objects.filter(status=Order.Status.UNKNOWN).count(),
+        beats=beats(as_of=as_of),
+        data_age_s=fresh["data_age_s"],
+        prediction_age_s=fresh["prediction_age_s"],
+        tracked=fresh["tracked"],
+        not_understood=RawMessage.objects.aggregate(n=Sum("seen"))["n"] or 0,
+        funnel=trading_queries.funnel(since=as_of - FUNNEL_SPAN, as_of=as_of),
+    )
+
+
+def beats(*, as_of: datetime) -> list[Beat]:
+    """Every known component with the age of its last beat."""
+    return [
+        Beat(
+            component=row.component,
+            age_s=(age := max((as_of - row.beat_at).total_seconds(), 0.0)),
+            period_s=row.period_s,
+            late=age > LATE_AFTER_PERIODS * row.period_s,
+            note=row.note,
+        )
+        for row in Heartbeat.objects.order_by("component")
+    ]
+
+
+def freshness(*, as_of: datetime) -> dict[str, Any]:
+    """Ages of the newest quote and forecast, and the size of the universe."""
+    newest = Quote.objects.filter(market=OuterRef("pk")).order_by("-observed_at")
+    universe = (
+        Market.objects.filter(tracked=True)
+        .annotate(heard=Subquery(newest.values("received_at")[:1]))
+        .aggregate(tracked=Count("pk"), heard_at=Max("heard"))
+    )
+    predicted_at = Prediction.objects.aggregate(at=Max("as_of"))["at"]
+    return {
+        "tracked": universe["tracked"],
+        "data_age_s": _age(universe["heard_at"], as_of),
+        "prediction_age_s": _age(predicted_at, as_of),
+    }
+
+
+def latest_equity(mode: str) -> EquityPoint | None:
+    """The newest snapshot of a mode's books."""
+    return EquityPoint.objects.filter(mode=mode).order_by("-observed_at").first()
+
+
+def _age(then: datetime | None, as_of: datetime) -> float | None:
+    return None if then is None else max((as_of - then).total_seconds(), 0.0)

@@ -1,0 +1,141 @@
+"""Risk in the admin: one click halts, two resume; decisions and equity to look at; limits."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from config.kernel.admin import FactAdmin, SettingsAdmin, pretty_json
+from risk import halts
+from risk.models import EquityPoint, Halt, RiskDecision, RiskLimits, TradingState
+
+
+@admin.register(Halt)
+class HaltAdmin(FactAdmin):
+    list_display = (
+        "state",
+        "kind",
+        "scope",
+        "scope_key",
+        "reason",
+        "opened_by",
+        "opened_at",
+        "standing",
+    )
+    list_filter = ("state", "kind", ("released_at", admin.EmptyFieldListFilter))
+    search_fields = ("reason", "opened_by", "released_by")
+    change_list_template = "admin/risk/halt/change_list.html"
+    STATES: ClassVar = [c for c in TradingState.choices if c[0] != TradingState.ACTIVE]
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("open/", view(self.open_view), name="risk_halt_open"),
+            path("<int:halt_id>/release/", view(self.release_view), name="risk_halt_release"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        extra = {"halt_states": self.STATES, "may_halt": request.user.has_perm("risk.add_halt")}
+        return super().changelist_view(request, {**(extra_context or {}), **extra})  # type: ignore[no-any-return]
+
+    @admin.display(description="Now")
+    def standing(self, obj: Halt) -> str:
+        if obj.released_at is not None:
+            return f"released by {obj.released_by}, {obj.released_at:%Y-%m-%d %H:%M} UTC"
+        return format_html(
+            '<a href="{}">Resume…</a>', reverse("admin:risk_halt_release", args=[obj.pk])
+        )
+
+    def open_view(self, request: HttpRequest) -> HttpResponse:
+        """Halt everything, at once."""
+        if not request.user.has_perm("risk.add_halt"):
+            raise PermissionDenied
+        back = HttpResponseRedirect(reverse("admin:index"))
+        if request.method != "POST":
+            return back
+        state = request.POST.get("state", TradingState.HALTED)
+        if state not in dict(self.STATES):
+            messages.error(request, f"{state} is not a state that stops anything.")
+            return back
+        halt = halts.open_halt(
+            "MANUAL",
+            state=TradingState(state),
+            reason=request.POST.get("reason", "").strip() or "stopped from the control room",
+            resume_rule=Halt.Resume.MANUAL,
+            actor=request.user.get_username(),
+            as_of=timezone.now(),
+        )
+        messages.warning(request, f"{halt.get_state_display()}. Reason: {halt.reason}")
+        return back
+
+    def release_view(self, request: HttpRequest, halt_id: int) -> HttpResponse:
+        """First a page that says what will happen, then the release, with a reason."""
+        if not request.user.has_perm("risk.change_halt"):
+            raise PermissionDenied
+        halt = get_object_or_404(Halt, pk=halt_id)
+        reason = request.POST.get("reason", "").strip()
+        if request.method == "POST" and reason and halt.released_at is None:
+            halts.release(
+                halt, actor=request.user.get_username(), reason=reason, as_of=timezone.now()
+            )
+            messages.success(request, f"Released: {halt.reason}")
+            return HttpResponseRedirect(reverse("admin:index"))
+        others = (
+            Halt.objects.filter(released_at__isnull=True).exclude(pk=halt.pk).order_by("-opened_at")
+        )
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Resume trading",
+            "halt": halt,
+            "others": others,
+            "refused": request.method == "POST" and not reason,
+        }
+        return render(request, "admin/risk/halt/release.html", context)
+
+
+@admin.register(RiskDecision)
+class RiskDecisionAdmin(FactAdmin):
+    list_display = (
+        "decided_at",
+        "market",
+        "mode",
+        "requested_shares",
+        "approved_shares",
+        "denials",
+    )
+    list_filter = ("mode",)
+    search_fields = ("market__question", "denials")
+    list_select_related = ("market",)
+    fields = (*list_display, "limits_version", "content")
+    readonly_fields = fields
+
+    @admin.display(description="Inputs and limits as they were")
+    def content(self, obj: RiskDecision) -> str:
+        return pretty_json(obj.detail)
+
+
+@admin.register(EquityPoint)
+class EquityPointAdmin(FactAdmin):
+    list_display = (
+        "observed_at",
+        "mode",
+        "risk_equity",
+        "cash",
+        "open_cost",
+        "redeemable",
+        "drawdown",
+        "realised",
+        "fees",
+    )
+    list_filter = ("mode",)
+
+
+@admin.register(RiskLimits)
+class RiskLimitsAdmin(SettingsAdmin):
+    pass
