@@ -25,7 +25,7 @@ mpl.rcParams.update(
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402 - after the backend
 from matplotlib.figure import Figure  # noqa: E402 - after the backend
 
-INK, GAIN, LOSS, MARKET = "#1f3a5f", "#1b7f5c", "#b3362b", "#8a8f98"
+INK, MARKET, FAINT = "#1f3a5f", "#c27a1a", "#9aa3ad"
 
 
 def overview(report: dict[str, Any]) -> Figure:
@@ -55,20 +55,34 @@ def as_svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def _equity(above: Any, below: Any, points: Sequence[dict[str, Any]]) -> None:
-    times = [datetime.fromtimestamp(p["at"], UTC) for p in points]
-    above.plot(times, [p["equity"] for p in points], color=MARKET, lw=1, label="equity (cash + marks)")
-    above.plot(times, [p["risk_equity"] for p in points], color=INK, lw=1.4, label="risk equity")
-    above.set_ylabel("dollars")
+def _equity(above: Any, below: Any, curves: dict[str, Sequence[dict[str, Any]]]) -> None:
+    for (name, points), colour in zip(curves.items(), (INK, MARKET, FAINT), strict=False):
+        times = [datetime.fromtimestamp(p["at"], UTC) for p in points]
+        above.plot(times, [p["risk_equity"] for p in points], color=colour, lw=1.3, label=name)
+        below.plot(times, [-100 * p["drawdown"] for p in points], color=colour, lw=1)
+    above.set_ylabel("risk equity, $")
     above.legend(loc="best", frameon=False)
-    below.fill_between(times, [-100 * p["drawdown"] for p in points], color=LOSS, alpha=0.4)
     below.set_ylabel("drawdown, %")
 
 
 def _calibration(axes: Any, bins: Sequence[dict[str, Any]]) -> None:
     axes.plot([0, 1], [0, 1], color=MARKET, lw=0.8)
-    axes.plot([b["price"] for b in bins], [b["outcome"] for b in bins], "o-", color=MARKET, ms=3, label="market")
-    axes.plot([b["forecast"] for b in bins], [b["outcome"] for b in bins], "o-", color=INK, ms=3, label="forecast")
+    axes.plot(
+        [b["price"] for b in bins],
+        [b["outcome"] for b in bins],
+        "o-",
+        color=MARKET,
+        ms=3,
+        label="market",
+    )
+    axes.plot(
+        [b["forecast"] for b in bins],
+        [b["outcome"] for b in bins],
+        "o-",
+        color=INK,
+        ms=3,
+        label="forecast",
+    )
     axes.set_xlabel("probability stated")
     axes.set_ylabel("share that happened")
     axes.legend(loc="upper left", frameon=False)
@@ -76,7 +90,9 @@ def _calibration(axes: Any, bins: Sequence[dict[str, Any]]) -> None:
 
 def _funnel(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
     shown = [r for r in rows if r["count"]][:12][::-1]
-    axes.barh([f"{r['stage']} · {r['reason']}" for r in shown], [r["count"] for r in shown], color=INK)
+    axes.barh(
+        [f"{r['stage']} · {r['reason']}" for r in shown], [r["count"] for r in shown], color=INK
+    )
     axes.set_xscale("symlog")
     axes.set_xlabel("rows")
     axes.tick_params(axis="y", labelsize=7)

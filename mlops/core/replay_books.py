@@ -39,6 +39,11 @@ class Lot:
         """Payout less cost, once resolved."""
         return None if self.paid is None else self.paid - self.cost
 
+    @property
+    def won(self) -> bool:
+        """Whether it was paid more than it cost."""
+        return self.pnl is not None and self.pnl > 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EquityMark:
