@@ -59,7 +59,6 @@ def sync(*, as_of: datetime, limit: int | None = None, venue: Gamma | None = Non
     stay filed.
     """
     source = venue or gamma.connect()
-    config = IngestSettings.objects.current(as_of=as_of).as_config()
     report = SyncReport()
     for page in source.events():
         _refuse(page.refused, report, as_of=as_of)
@@ -69,14 +68,27 @@ def sync(*, as_of: datetime, limit: int | None = None, venue: Gamma | None = Non
     else:
         report.complete = True
         report.delisted = _delist(report.seen, simulated=source.simulated, as_of=as_of)
-    store(
-        _epochs(source, config, report, as_of=as_of),
-        report,
-        simulated=source.simulated,
-        as_of=as_of,
-    )
+    _store_epochs(source, report, as_of=as_of)
     log.info("catalogue.synced", **report.figures())
     return report
+
+
+def sync_epochs(*, as_of: datetime, venue: Gamma | None = None) -> SyncReport:
+    """Look up the up/down windows around `as_of` by name: the listings hide them.
+
+    A window is asked about again until its opening price is known, about a minute after its start.
+    """
+    report = SyncReport()
+    _store_epochs(venue or gamma.connect(), report, as_of=as_of)
+    if report.events:
+        log.info("epochs.synced", **report.figures())
+    return report
+
+
+def _store_epochs(source: Gamma, report: SyncReport, *, as_of: datetime) -> None:
+    config = IngestSettings.objects.current(as_of=as_of).as_config()
+    found = _epochs(source, config, report, as_of=as_of)
+    store(found, report, simulated=source.simulated, as_of=as_of)
 
 
 @transaction.atomic

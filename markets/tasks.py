@@ -18,6 +18,13 @@ def sync_catalogue(**_unknown: Any) -> None:
 
 
 @shared_task(queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=50, time_limit=60)
+def sync_epochs(**_unknown: Any) -> None:
+    """Learn of the next up/down windows, and of the opening prices of those that began."""
+    catalog.sync_epochs(as_of=timezone.now())
+    universe.refresh(as_of=timezone.now())
+
+
+@shared_task(queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=50, time_limit=60)
 def refresh_universe(**_unknown: Any) -> None:
     """Choose what to follow; between two catalogue passes markets end and windows begin."""
     universe.refresh(as_of=timezone.now())

@@ -105,7 +105,8 @@ def build(kind: type[T], value: object, **parsed: object) -> T:
     for name, keys, convert, required in _plan(kind):  # type: ignore[arg-type]  # classes are hashable
         if name in found:
             continue
-        item = next((value[k] for k in keys if k in value), ABSENT)
+        present = [value[k] for k in keys if k in value]
+        item = next((x for x in present if x is not None), None if present else ABSENT)
         if item is ABSENT or (item is None and not required):
             if required:
                 raise Unreadable(f"{keys[0]} is missing")
