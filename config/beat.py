@@ -1,13 +1,197 @@
 """The timetable: what runs when, and why; and the scheduler that only a leader ticks."""
 
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
+from config.celery import QUEUES
 from config.kernel import heartbeats
 from config.kernel.locks import LeaderLock
+
+CANARY_S = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """One line of the timetable: a task, its queue, its period, and the reason for both.
+
+    `demo_s` is the period in a demo world, whose markets live for minutes; None = not in the demo.
+    """
+
+    name: str
+    task: str
+    queue: str
+    every_s: int
+    demo_s: int | None
+    why: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    def period(self, *, demo: bool) -> int | None:
+        """Seconds between two runs under this preset."""
+        return self.demo_s if demo else self.every_s
+
+
+TIMETABLE: tuple[Slot, ...] = (
+    Slot(
+        name="catalogue",
+        task="markets.tasks.sync_catalogue",
+        queue="ingest",
+        every_s=300,
+        demo_s=15,
+        why="new markets are quoted within one cycle of being listed",
+    ),
+    Slot(
+        name="resolutions",
+        task="markets.tasks.check_resolutions",
+        queue="ingest",
+        every_s=120,
+        demo_s=10,
+        why="a payout waits for nothing but the venue",
+    ),
+    Slot(
+        name="cycle",
+        task="config.tasks.run_cycle",
+        queue="predict",
+        every_s=300,
+        demo_s=10,
+        why="quotes, forecasts and decisions on one clock, so that none acts on a stale other",
+    ),
+    Slot(
+        name="fast cycle",
+        task="config.tasks.run_fast_cycle",
+        queue="trading",
+        every_s=10,
+        demo_s=None,
+        why="epoch markets are over in minutes; same decision code as the cycle",
+    ),
+    Slot(
+        name="intent sweep",
+        task="trading.tasks.submit_intents",
+        queue="trading",
+        every_s=5,
+        demo_s=5,
+        why="the row is the queue: an approved intent is sent even when its message was lost",
+    ),
+    Slot(
+        name="redemption",
+        task="trading.tasks.redeem",
+        queue="trading",
+        every_s=120,
+        demo_s=10,
+        why="what was won becomes cash, in every trading state",
+    ),
+    Slot(
+        name="equity snapshot",
+        task="trading.tasks.mark",
+        queue="trading",
+        every_s=900,
+        demo_s=15,
+        why="drawdown and daily loss are measured on these points",
+    ),
+    Slot(
+        name="risk watch",
+        task="risk.tasks.watch",
+        queue="trading",
+        every_s=60,
+        demo_s=15,
+        why="halts open by themselves when money or data go wrong",
+    ),
+    Slot(
+        name="training",
+        task="mlops.tasks.train",
+        queue="learn",
+        every_s=21600,
+        demo_s=None,
+        why="only with enough new labels; otherwise it leaves at once",
+    ),
+    *(
+        Slot(
+            name=f"canary {queue}",
+            task="config.tasks.canary",
+            queue=queue,
+            every_s=CANARY_S,
+            demo_s=CANARY_S,
+            why="proves that a worker serves the queue; the health page reads it",
+            kwargs={"queue": queue},
+        )
+        for queue in QUEUES
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncReport:
+    """Names added, changed, switched off by the preset, deleted, and strangers left alone."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    absent: tuple[str, ...]
+    pruned: tuple[str, ...]
+    strangers: tuple[str, ...]
+
+
+@transaction.atomic
+def sync(*, demo: bool, prune: bool) -> SyncReport:
+    """Write the timetable into the schedule, by name.
+
+    Period, task, queue and expiry belong to the timetable; *enabled* belongs to the operator and
+    is kept. Rows of other names are deleted only with `prune`.
+    """
+    existing = {row.name: row for row in PeriodicTask.objects.select_related("interval")}
+    wanted = {slot.name: slot for slot in TIMETABLE if slot.period(demo=demo) is not None}
+    added, changed = [], []
+    for name, slot in wanted.items():
+        values = _values(slot, demo=demo)
+        row = existing.get(name)
+        if row is None:
+            PeriodicTask.objects.create(name=name, **values)
+            added.append(name)
+        elif any(getattr(row, column) != value for column, value in values.items()):
+            for column, value in values.items():
+                setattr(row, column, value)
+            row.save()
+            changed.append(name)
+    ours = {slot.name for slot in TIMETABLE}
+    absent = _delete(name for name in existing if name in ours - set(wanted))
+    strangers = sorted(name for name in existing if name not in ours and "celery." not in name)
+    pruned = _delete(strangers) if prune else ()
+    return SyncReport(
+        added=tuple(added),
+        changed=tuple(changed),
+        absent=absent,
+        pruned=pruned,
+        strangers=() if prune else tuple(strangers),
+    )
+
+
+def _values(slot: Slot, *, demo: bool) -> dict[str, Any]:
+    period = slot.period(demo=demo)
+    interval, _ = IntervalSchedule.objects.get_or_create(
+        every=period, period=IntervalSchedule.SECONDS
+    )
+    return {
+        "task": slot.task,
+        "interval": interval,
+        "queue": slot.queue,
+        # One period: after downtime nothing stampedes.
+        "expire_seconds": period,
+        "kwargs": json.dumps(dict(slot.kwargs)),
+        "description": slot.why,
+    }
+
+
+def _delete(names: Iterable[str]) -> tuple[str, ...]:
+    gone = tuple(sorted(names))
+    for row in PeriodicTask.objects.filter(name__in=gone):
+        row.delete()
+    return gone
 
 
 class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
@@ -22,12 +206,16 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.leader = LeaderLock("beat")
         self.last_beat_at: datetime | None = None
+        self.leading = False
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """One look at the schedule, or a short wait in second place."""
         if not self.leader.held():
+            self.leading = False
             return self.STANDBY_S
+        if not self.leading:
+            self._take_over()
         now = timezone.now()
         if (
             self.last_beat_at is None
@@ -36,3 +224,15 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
             self.last_beat_at = now
             heartbeats.beat("beat", period_s=self.BEAT_PERIOD_S, as_of=now)
         return float(super().tick(*args, **kwargs))
+
+    def reserve(self, entry: Any) -> Any:
+        """Note the run in the row before the message goes: a leader that dies doubles nothing."""
+        reserved = super().reserve(entry)
+        self.sync()
+        return reserved
+
+    def _take_over(self) -> None:
+        """Read the rows anew: what the dead leader sent must not be sent again."""
+        self.leading = True
+        self._initial_read = True
+        self._heap = None
