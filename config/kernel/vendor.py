@@ -1,11 +1,35 @@
-"""Everything in which PostgreSQL and SQLite differ, and nowhere else: triggers, bulk writes, bulk reads."""
+"""Everything in which PostgreSQL and SQLite differ: triggers, locks, bulk writes, bulk reads."""
 
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from django.db import connection
+import polars as pl
+from django.db import connection, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import RunPython
 from django.db.migrations.operations.base import Operation
+from django.db.models import Model
+
+from config.kernel import bulk_postgresql, bulk_sqlite
+from config.kernel.copy_format import Schema
+from config.kernel.table import BadFrame, Table, table_of
+
+__all__ = [
+    "BadFrame",
+    "among",
+    "analyze",
+    "append",
+    "append_only_sql",
+    "changeable_sql",
+    "for_update_skipping_locked",
+    "instant",
+    "read",
+    "refuse_changes",
+    "upsert",
+]
+BATCH = 500_000
 
 SQLITE_TRIGGER = """
 CREATE TRIGGER IF NOT EXISTS {table}_refuses_{verb} BEFORE {verb} ON {table}
@@ -55,3 +79,66 @@ def refuse_changes(*tables: str) -> Operation:
 def for_update_skipping_locked() -> dict[str, bool]:
     """Arguments of `select_for_update` that claim rows without waiting, where the database can."""
     return {"skip_locked": True} if connection.features.has_select_for_update_skip_locked else {}
+
+
+def append(model: type[Model], frame: pl.DataFrame) -> int:
+    """Insert the rows of a frame whose keys do not exist yet; returns how many were added.
+
+    Columns are named as in the database; datetimes are polars Datetime in UTC. Of rows that repeat
+    a key within the frame the first counts. Raises `BadFrame`, or the database's own error.
+    """
+    table = table_of(model, frame)
+    if table.key:
+        frame = frame.unique(table.key, keep="first", maintain_order=True).sort(table.key)
+    write = bulk_postgresql.append if connection.vendor == "postgresql" else bulk_sqlite.append
+    with transaction.atomic(), connection.cursor() as cursor:
+        return sum(write(cursor, table, part) for part in frame.iter_slices(BATCH))
+
+
+def upsert(
+    model: type[Model], frame: pl.DataFrame, *, key: Sequence[str], update: Sequence[str]
+) -> tuple[int, int]:
+    """Insert new rows and change those that differ in `update`; returns (added, changed).
+
+    `key` names the columns of a unique constraint. Of rows that repeat a key the last counts.
+    Rows that are equal already are not touched.
+    """
+    table: Table = table_of(model, frame, key=key)
+    frame = frame.unique(table.key, keep="last", maintain_order=True).sort(table.key)
+    write = bulk_postgresql.upsert if connection.vendor == "postgresql" else bulk_sqlite.upsert
+    with transaction.atomic(), connection.cursor() as cursor:
+        counts = [write(cursor, table, part, update) for part in frame.iter_slices(BATCH)]
+    return sum(added for added, _ in counts), sum(changed for _, changed in counts)
+
+
+def read(sql: str, params: Sequence[Any], schema: Schema) -> pl.DataFrame:
+    """The rows of a query as a frame of `schema`, whose names are those of the selected columns.
+
+    Unknown is null. Fixed-width schemas travel as binary COPY on PostgreSQL.
+    """
+    fetch = bulk_postgresql.read if connection.vendor == "postgresql" else bulk_sqlite.read
+    with connection.cursor() as cursor:
+        return fetch(cursor, sql, params, schema)
+
+
+def among(column: str, values: Sequence[int]) -> tuple[str, Any]:
+    """SQL that says `column` is one of `values`, with its one parameter; any number of values."""
+    if connection.vendor == "postgresql":
+        return f"{column} = ANY(%s)", list(values)
+    condition = f"{column} IN (SELECT value FROM json_each(%s))"  # noqa: S608 - values are bound
+    return condition, json.dumps(list(values))
+
+
+def instant(moment: datetime) -> datetime | str:
+    """A moment as a query parameter that compares with stored datetimes."""
+    if connection.vendor == "postgresql":
+        return moment
+    return str(moment.astimezone(UTC).replace(tzinfo=None))
+
+
+def analyze(*models: type[Model]) -> None:
+    """Tell the query planner about many new rows."""
+    with connection.cursor() as cursor:
+        for model in models:
+            name = connection.ops.quote_name(table_of(model).name)
+            cursor.execute(f"ANALYZE {name}")
