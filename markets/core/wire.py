@@ -105,8 +105,9 @@ def build(kind: type[T], value: object, **parsed: object) -> T:
     for name, keys, convert, required in _plan(kind):  # type: ignore[arg-type]  # classes are hashable
         if name in found:
             continue
-        present = [value[k] for k in keys if k in value]
-        item = next((x for x in present if x is not None), None if present else ABSENT)
+        present = [k for k in keys if k in value]
+        called = next((k for k in present if value[k] is not None), (present or keys)[0])
+        item = value.get(called, ABSENT)
         if item is ABSENT or (item is None and not required):
             if required:
                 raise Unreadable(f"{keys[0]} is missing")
@@ -114,7 +115,7 @@ def build(kind: type[T], value: object, **parsed: object) -> T:
         try:
             found[name] = convert(item)
         except Unreadable as wrong:
-            raise Unreadable(f"{keys[0]}: {wrong}") from wrong
+            raise Unreadable(f"{called}: {wrong}") from wrong
     return kind(**found)
 
 
@@ -269,6 +270,8 @@ def moment(value: object) -> datetime:
         number = decimal(value)
         seconds = number / 1000 if number > MILLISECONDS_FROM else number
         return datetime.fromtimestamp(float(seconds), UTC)
+    except Unreadable:
+        raise
     except (ValueError, OverflowError, OSError) as cause:
         raise Unreadable(f"{shown(value)} is not a time") from cause
 
