@@ -11,12 +11,12 @@ def describe(held: Holding) -> str:
     >>> from decimal import Decimal
     >>> describe(Holding(
     ...     market=1, event=1, category="crypto", outcome_index=1, shares=Decimal(9),
-    ...     exposure=Decimal(4), asset="BTC", epoch=1_750_000_500.0, window_s=900.0))
+    ...     exposure=Decimal(4), asset="btc", epoch=1_750_000_500.0, window_s=900.0))
     'Down position on BTC 2025-06-15 15:15–15:30 UTC'
     """
     if held.asset and held.epoch is not None:
         direction = ("Up", "Down")[held.outcome_index]
-        return f"{direction} position on {held.asset} {_window(held.epoch, held.window_s)}"
+        return f"{direction} position on {held.asset.upper()} {_window(held.epoch, held.window_s)}"
     direction = ("YES", "NO")[held.outcome_index]
     return f"{direction} position on {held.label or f'market {held.market}'}"
 

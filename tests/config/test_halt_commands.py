@@ -1,0 +1,99 @@
+"""`halt` and `resume` from a terminal: what they do, what they print, how they exit."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from risk import halts
+from risk.models import Halt, TradingState
+from tests.factories import HaltFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def state_dir(settings: Any, tmp_path: Path) -> Path:
+    settings.ENV = replace(settings.ENV, state_dir=tmp_path, halt=False)
+    return tmp_path
+
+
+def test_halt_stops_everything_and_says_how_to_end_it(capsys: Any) -> None:
+    call_command("halt", "--reason", "smoke")
+
+    halt = Halt.objects.get()
+    assert halts.state(as_of=timezone.now()) == TradingState.HALTED
+    assert halt.opened_by.startswith("cli:")
+    assert f"resume --halt {halt.pk}" in capsys.readouterr().out
+
+
+def test_halt_can_be_milder_narrower_and_machine_readable(capsys: Any) -> None:
+    call_command("halt", "--reason=x", "--state=REDUCING", "--scope=MARKET", "--key=7", "--json")
+
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["state"], answer["scope"], answer["key"]) == ("REDUCING", "MARKET", "7")
+    assert halts.state(as_of=timezone.now(), market="7") == TradingState.REDUCING
+
+
+@pytest.mark.parametrize("arguments", [["--reason="], ["--reason=x", "--scope=MODE"]])
+def test_a_senseless_halt_is_bad_usage(arguments: list[str]) -> None:
+    with pytest.raises(CommandError) as refusal:
+        call_command("halt", *arguments)
+
+    assert refusal.value.returncode == 2
+
+
+def test_resume_releases_one_halt(capsys: Any) -> None:
+    halt, other = HaltFactory(), HaltFactory(kind="DRIFT")
+
+    call_command("resume", "--halt", str(halt.pk), "--reason", "it was steam")
+
+    assert halts.standing() == [other]
+    out = capsys.readouterr().out
+    assert f"Released halt {halt.pk}" in out
+    assert f"Still stopping: halt {other.pk}" in out
+
+
+def test_resume_releases_all_halts(capsys: Any) -> None:
+    HaltFactory()
+    HaltFactory(kind="DRIFT", scope="MODE", scope_key="PAPER")
+
+    call_command("resume", "--all", "--reason", "it was steam")
+
+    assert not Halt.objects.filter(released_at__isnull=True).exists()
+    assert "Nothing stops trading now." in capsys.readouterr().out
+
+
+def test_resume_all_fails_while_a_switch_still_halts(state_dir: Path, capsys: Any) -> None:
+    (state_dir / "HALT").touch()
+    halt = HaltFactory()
+
+    with pytest.raises(SystemExit) as leaving:
+        call_command("resume", "--all", "--reason=x", "--json")
+
+    answer = json.loads(capsys.readouterr().out)
+    assert leaving.value.code == 1
+    assert answer["released"] == [halt.pk]
+    assert "delete it" in answer["still_stopping"][0]
+
+
+def test_resuming_what_is_not_open_is_a_problem() -> None:
+    with pytest.raises(CommandError) as refusal:
+        call_command("resume", "--halt=12345", "--reason=x")
+
+    assert refusal.value.returncode == 1
+
+
+def test_resuming_without_a_reason_is_bad_usage_and_releases_nothing() -> None:
+    halt = HaltFactory()
+
+    with pytest.raises(CommandError) as refusal:
+        call_command("resume", "--all", "--reason= ")
+
+    assert refusal.value.returncode == 2
+    assert halts.standing() == [halt]
