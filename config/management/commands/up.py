@@ -134,7 +134,7 @@ def _worker(processes: int) -> Program:
 
 def _beat() -> Program:
     options = ("--pidfile", "", "--loglevel", "WARNING")
-    return _program("beat", "-m", "celery", "-A", "config.celery", "beat", *options)
+    return _program("beat", "-m", "celery", "-A", "config.clock", "beat", *options)
 
 
 def _first(*, is_demo: bool) -> Program:

@@ -1,0 +1,14 @@
+"""Celery for beat alone: it sends tasks by name and imports none, so it needs no ML library."""
+
+import os
+
+from celery import Celery
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.dev")
+
+from config.celery import QUEUES
+
+app = Celery("oddsmith-beat", set_as_current=True)
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.task_queues = tuple(Queue(name) for name in QUEUES)

@@ -1,0 +1,120 @@
+"""What a first start prepares, and that a second start changes nothing."""
+
+import json
+import socket
+from io import StringIO
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from config import demo, installation
+from config.kernel import revise
+from markets.models import IngestSettings
+from mlops.models import LearningSettings
+from predictions.models import Expert, PredictionSettings
+from risk.models import RiskLimits
+from trading.settings import TradingSettings
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_demo_preset_is_saved_with_its_reason_and_only_once():
+    now = timezone.now()
+
+    assert len(demo.apply(as_of=now)) == len(demo.PRESET)
+    assert demo.apply(as_of=timezone.now()) == []
+
+    trading = TradingSettings.objects.get()
+    assert trading.mode == "DEMO"
+    assert trading.reason.startswith("demo preset")
+
+
+def test_every_value_of_the_preset_differs_from_the_built_in_default():
+    for model, changes in demo.PRESET:
+        defaults = model.objects.current(as_of=timezone.now()).values()
+        same = [name for name, value in changes.items() if defaults[name] == value]
+        assert not same, f"{model.__name__}: {same}"
+
+
+def test_what_a_person_tuned_in_the_demo_is_kept():
+    demo.apply(as_of=timezone.now())
+    changes = {"max_positions": 7}
+    now = timezone.now()
+    revise.settings(RiskLimits, changes, author=None, reason="fewer", as_of=now)
+
+    demo.apply(as_of=timezone.now())
+
+    assert RiskLimits.objects.current(as_of=timezone.now()).max_positions == 7
+
+
+def test_a_demo_never_enters_the_database_of_another_mode():
+    installation.seed(mode="PAPER", as_of=timezone.now())
+
+    with pytest.raises(demo.NotADemo, match="PAPER"):
+        demo.apply(as_of=timezone.now())
+
+
+@pytest.mark.parametrize("mode", ["PAPER", "DEMO"])
+def test_a_seed_leaves_mode_experts_and_timetable(mode):
+    installation.seed(mode=mode, as_of=timezone.now())
+    installation.seed(mode=mode, as_of=timezone.now())
+
+    assert TradingSettings.objects.current(as_of=timezone.now()).mode == mode
+    assert Expert.objects.exists()
+    assert PeriodicTask.objects.filter(name="cycle").exists()
+
+
+def test_the_demo_leaves_the_models_of_the_other_settings_valid():
+    demo.apply(as_of=timezone.now())
+
+    for model in (IngestSettings, PredictionSettings, RiskLimits, LearningSettings):
+        model.objects.get().full_clean(exclude=["author"])
+
+
+def test_the_admin_gets_a_random_password_that_is_told_once_and_stored_as_a_hash():
+    password = installation.create_admin()
+    user = get_user_model().objects.get()
+
+    assert len(password) >= 16
+    assert user.check_password(password)
+    assert password not in user.password
+    assert installation.create_admin() is None
+
+
+def test_migrating_twice_does_nothing():
+    assert installation.migrate() is False
+
+
+def test_a_port_in_use_is_noticed_and_another_one_found():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        assert not installation.port_is_free(port)
+        assert installation.free_port(port) != port
+
+
+def test_up_on_a_port_in_use_gives_one_clear_line():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(CommandError, match=f"port {port} is in use; choose another"):
+            call_command("up", port=port)
+
+
+def test_demo_content_is_refused_outside_a_demo():
+    with pytest.raises(CommandError, match="demo only"):
+        call_command("seed_demo", stdout=StringIO())
+
+
+def test_output_is_json():
+    out = StringIO()
+    call_command("sync_beat", json=True, stdout=out)
+    assert set(json.loads(out.getvalue())) == {
+        "added", "changed", "absent", "pruned", "strangers",
+    }  # fmt: skip
