@@ -105,7 +105,8 @@ def register(
     }
     blobs = {slug: estimator.to_bytes() for slug, estimator in members.items()}
     for slug, blob in blobs.items():
-        artefacts.try_in_a_child(members[slug].kind, blob, len(FEATURES))
+        if members[slug].native:
+            artefacts.try_in_a_child(members[slug].kind, blob, len(FEATURES))
     with transaction.atomic():
         locks.hold("registry")
         named = [

@@ -40,6 +40,7 @@ class ResidualBooster:
     """
 
     kind: ClassVar[str] = "lightgbm-residual"
+    native: ClassVar[bool] = True
 
     rounds: int = 120
     learning_rate: float = 0.03

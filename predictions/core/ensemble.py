@@ -2,10 +2,11 @@
 
 logit p = ℓ + a · mean of the experts' corrections, with 0 ≤ a ≤ cap. The one weight is fitted on
 out-of-fold corrections and pays for every step away from zero: the log likelihood loses
-`caution` × (standard error of its slope at a = 0) × a, clustered by event. So a > 0 exactly when
-the experts' gain over the price is that many standard errors beyond chance, and it tends to the
-maximum-likelihood weight as events accumulate. It applies only in the cells (domain × time left)
-whose own evidence the caller found positive; everywhere else the forecast is the price, bit by bit.
+`caution` × (standard error of its slope at a = 0) × a, clustered by event, and the half square of
+a / 0.35. So a > 0 exactly when the experts' gain over the price is that many standard errors beyond
+chance, and it tends to the maximum-likelihood weight as events accumulate. It applies only in the
+cells (domain × time left) whose own evidence the caller found positive; everywhere else the
+forecast is the price, bit by bit.
 """
 
 import json
@@ -28,6 +29,7 @@ EXPERTS: Final = "EXPERTS"
 RECALIBRATED: Final = "RECALIBRATED"
 PRICE: Final = "PRICE"
 MARKET: Final = "market"
+PRIOR: Final = 0.35  # standard deviation of the weight before any evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,15 +221,18 @@ def _weight(
     def scores(a: float) -> Floats:
         return np.bincount(of, weights=each * (y - sigmoid(odds + a * move))).astype(np.float64)
 
+    def gain(a: float) -> float:
+        return float(scores(a).sum()) - a / PRIOR**2
+
     toll = caution * float(np.sqrt(np.sum(scores(0.0) ** 2)))
-    if scores(0.0).sum() <= toll:
+    if gain(0.0) <= toll:
         return 0.0, 0.0
     low, high = 0.0, cap
-    if scores(cap).sum() > toll:
+    if gain(cap) > toll:
         low = cap
     while high - low > 1e-9:
         middle = (low + high) / 2
-        low, high = (middle, high) if scores(middle).sum() > toll else (low, middle)
+        low, high = (middle, high) if gain(middle) > toll else (low, middle)
     p = sigmoid(odds + low * move)
     information = float(np.sum(each * move * p * (1 - p)))
     return low, float(np.sqrt(np.sum(scores(low) ** 2))) / max(information, 1e-12)

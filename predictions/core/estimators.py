@@ -20,10 +20,12 @@ class Estimator(Protocol):
 
     `weight` is 1 / (rows of the same event), so that weights sum to the number of events; `y` is
     the payout of outcome 0 in [0, 1]. Rows without a finite logit are ignored in `fit` and get
-    no correction. NaN in `x` is a missing value.
+    no correction. NaN in `x` is a missing value. `native` says that a foreign library parses the
+    artefact, which a bad text may crash.
     """
 
     kind: ClassVar[str]
+    native: ClassVar[bool]
 
     def fit(
         self, x: Floats, logit: Floats, y: Floats, *, cell: Ints, weight: Floats, seed: int
@@ -49,6 +51,7 @@ class PriceExpert:
     """The market price itself: never a correction."""
 
     kind: ClassVar[str] = "market-price"
+    native: ClassVar[bool] = False
 
     def fit(
         self, x: Floats, logit: Floats, y: Floats, *, cell: Ints, weight: Floats, seed: int

@@ -37,6 +37,7 @@ class Recalibration:
     """
 
     kind: ClassVar[str] = "recalibration"
+    native: ClassVar[bool] = False
 
     tau_root: float = 0.2
     tau_domain: float = 0.1

@@ -1,0 +1,201 @@
+"""Forecasts are rows: one per market and instant, with the vector, from fresh prices only."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from django.conf import settings as django_settings
+
+from predictions import predict, queries, registry
+from predictions.core.estimators import Recalibration
+from predictions.core.schema import NAMES, SCHEMA_HASH
+from predictions.models import Prediction, PredictionSettings
+from tests.factories import NOW, EventFactory, MarketFactory, QuoteFactory, ago
+from tests.predictions.test_ensemble import blend
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def own_artefacts(settings, tmp_path):
+    settings.ENV = replace(django_settings.ENV, artefact_dir=tmp_path / "artefacts")
+    registry.forget()
+    yield
+    registry.forget()
+
+
+def quoted(*, price=0.4, every=600, last=60, count=20, **market):
+    """A market with quotes every `every` seconds, the last one `last` seconds old."""
+    row = MarketFactory(**market)
+    for i in range(count):
+        p = price + 0.01 * (i % 3)
+        QuoteFactory(market=row, at=ago(last + every * i), bid=p - 0.01, ask=p + 0.01, book=None)
+    return row
+
+
+def serve_recalibration():
+    """An ACTIVE gate that follows a bent price in every cell."""
+    member = Recalibration(root_=(0.1, 0.3))
+    version = registry.register(
+        members={"recalibration": member},
+        blend=blend(experts=("recalibration",), cells=tuple(range(200))),
+        span=registry.Span(data_from=ago(9e6), data_until=ago(9e5), rows=10, events=10),
+        seed=1,
+        trials=1,
+        actor="ada",
+        as_of=NOW,
+    )
+    registry.place("gate", state="ACTIVE", version=version, actor="ada", as_of=NOW)
+    return version
+
+
+def test_without_a_model_every_fresh_market_is_forecast_at_its_price():
+    market = quoted(price=0.4)
+
+    assert predict.run(as_of=NOW) == 1
+
+    row = Prediction.objects.get()
+    assert (row.market_id, row.as_of, row.source) == (market.pk, NOW, "PRICE")
+    assert row.probability == row.price == pytest.approx(0.4)
+    assert row.version_id is None
+    assert json.loads(row.weights) == {"market": 1.0}
+    assert row.schema_hash == SCHEMA_HASH
+
+
+def test_a_served_model_moves_the_forecast_and_is_named():
+    quoted(price=0.7)
+    version = serve_recalibration()
+
+    predict.run(as_of=NOW)
+
+    row = Prediction.objects.get()
+    assert row.source == "EXPERTS"
+    assert row.version_id == version.pk
+    assert row.probability > row.price
+    assert row.sigma > 0
+    assert json.loads(row.weights) == pytest.approx({"market": 0.6, "recalibration": 0.4})
+
+
+def test_a_second_run_for_the_same_instant_adds_nothing():
+    quoted()
+
+    assert predict.run(as_of=NOW) == 1
+    assert predict.run(as_of=NOW) == 0
+    assert predict.run(as_of=NOW + timedelta(seconds=1)) == 1
+
+
+def test_a_restart_changes_no_forecast():
+    quoted(price=0.7)
+    serve_recalibration()
+    predict.run(as_of=NOW)
+    registry.forget()
+    predict.run(as_of=NOW + timedelta(microseconds=1))
+
+    first, second = Prediction.objects.order_by("as_of")
+
+    assert first.probability == pytest.approx(second.probability, abs=1e-12)
+    assert first.version_id == second.version_id
+
+
+def test_a_market_without_a_fresh_price_is_skipped():
+    quoted(last=3601)
+    MarketFactory()
+    one_sided = MarketFactory()
+    QuoteFactory(market=one_sided, at=ago(5), bid=None, book=None)
+
+    assert predict.run(as_of=NOW) == 0
+
+
+def test_the_settings_decide_how_old_a_price_may_be_and_are_named():
+    quoted(last=3601)
+    PredictionSettings.objects.create(
+        version=4, created_at=ago(1), reason="slow venue", max_quote_age_s=7200
+    )
+
+    assert predict.run(as_of=NOW) == 1
+    assert Prediction.objects.get().settings_version == 4
+
+
+def test_quotes_learned_later_do_not_matter():
+    market = quoted(price=0.4)
+    QuoteFactory(
+        market=market, observed_at=ago(1), received_at=NOW + timedelta(seconds=1), bid=0.9, ask=0.92
+    )
+
+    predict.run(as_of=NOW)
+
+    assert Prediction.objects.get().price == pytest.approx(0.4)
+
+
+def test_only_followed_markets_are_forecast_unless_asked_for():
+    quoted(tracked=False)
+    wanted = quoted(tracked=False)
+
+    assert predict.run(as_of=NOW) == 0
+    assert predict.run(as_of=NOW, market_ids=[wanted.pk]) == 1
+    assert predict.run(as_of=NOW, market_ids=[]) == 0
+
+
+def test_asking_for_one_market_gives_the_vector_of_the_whole_run():
+    event = EventFactory(neg_risk=True)
+    family = [quoted(price=p, event=event, neg_risk=True) for p in (0.2, 0.3, 0.4)]
+    predict.run(as_of=NOW)
+    together = queries.latest([m.pk for m in family], as_of=NOW)
+
+    config = PredictionSettings.objects.current(as_of=NOW).as_config()
+    alone = predict.look([family[1].pk], as_of=NOW, config=config)
+
+    vector = queries.vector(together[family[1].pk])
+    np.testing.assert_array_equal(alone.x[0], [vector[name] for name in NAMES])
+    assert vector["event_markets"] == 3
+    assert vector["event_rank"] == 2
+    assert vector["mid"] == pytest.approx(0.3)
+
+
+def test_latest_is_the_newest_known_by_then():
+    market, other = quoted(), quoted()
+    for seconds in (0, 60, 120):
+        predict.run(as_of=NOW + timedelta(seconds=seconds), market_ids=[market.pk])
+
+    found = queries.latest([market.pk, other.pk], as_of=NOW + timedelta(seconds=90))
+
+    assert list(found) == [market.pk]
+    assert found[market.pk].as_of == NOW + timedelta(seconds=60)
+    assert queries.latest([market.pk], as_of=ago(1)) == {}
+
+
+def test_a_vector_of_another_feature_list_is_not_given_our_names():
+    with pytest.raises(queries.OtherSchema, match="the release that wrote it"):
+        queries.vector(Prediction(schema_hash="0" * 64, vector=b""))
+
+
+def test_the_task_forecasts_the_universe():
+    from predictions.tasks import predict as task
+
+    MarketFactory()
+
+    task(unknown_argument=1)
+
+    assert not Prediction.objects.exists()
+
+
+@pytest.mark.process
+def test_what_web_processes_read_loads_no_learning_library():
+    program = (
+        "import django, sys; django.setup(); import predictions.queries, predictions.registry; "
+        "print([m for m in ('numba', 'lightgbm', 'sklearn', 'scipy') if m in sys.modules])"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=django_settings.BASE_DIR,
+        check=True,
+    )
+
+    assert done.stdout.strip() == "[]"
