@@ -50,6 +50,13 @@ class Signal(models.Model):
     )
     reason = models.CharField(max_length=40, help_text="PASSED, or the first gate that stopped it")
     settings_version = models.PositiveIntegerField()
+    decision = models.OneToOneField(
+        RiskDecision,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        help_text="what the gate said, once it was asked",
+    )
 
     class Meta:
         """The funnel reads by time and reason."""

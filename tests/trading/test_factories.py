@@ -15,6 +15,7 @@ ALL = [
 
 
 @pytest.mark.django_db
+@pytest.mark.usefixtures("loose_books")
 @pytest.mark.parametrize("make", ALL, ids=lambda f: f.__name__)
 def test_every_factory_writes_a_valid_row(make):
     row = make()

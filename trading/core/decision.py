@@ -1,6 +1,6 @@
 """From a candidate to a sized order and the gate's verdict: one path for every mode."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from config.kernel.units import ONE, ZERO, bid_price, ceil_to, decimal, floor_to
@@ -21,8 +21,8 @@ from trading.core.fees import taker_fee
 from trading.core.rules import BASIS_POINT, MARKETABLE_MINIMUM, SIZE_STEP
 
 __all__ = [
-    "Candidate", "Decision", "Reason", "Refusal", "Signals", "Tops", "decide", "growth", "propose",
-    "signals",
+    "Candidate", "Decision", "Reason", "Refusal", "Signals", "Tops", "believe", "decide",
+    "growth", "order_at", "propose", "signals",
 ]  # fmt: skip
 
 APPROVED = "APPROVED"
@@ -120,14 +120,7 @@ def propose(
         return _refuse(DenialReason.UNKNOWN_RULES, "tick, minimum size or fee is unknown")
     if best is None:
         return _refuse(DenialReason.DEPTH_LIMIT, "nobody offers this side")
-    believed = decimal(
-        shrink(
-            candidate.probability,
-            candidate.price,
-            sigma=candidate.sigma,
-            prior_sigma=config.prior_sigma,
-        )
-    )
+    believed = believe(candidate, config)
     edge = believed - _all_in(candidate, best)
     if edge <= ZERO:
         return _refuse(
@@ -143,7 +136,57 @@ def propose(
             DenialReason.MIN_SIZE,
             f"{shares} shares up to {limit} are worth it, the venue takes {candidate.min_shares}",
         )
-    return _intent(candidate, shares, believed, near)
+    fill = books.walk(candidate.book, buy=True, shares=shares, limit=limit)
+    order = order_at(candidate, shares=shares, limit=fill.worst or best, config=config)
+    return replace(order, visible_depth=sum((level.shares for level in near), ZERO))
+
+
+def believe(candidate: Candidate, config: TradingConfig) -> Decimal:
+    """The forecast drawn towards the price as far as its own error demands."""
+    return decimal(
+        shrink(
+            candidate.probability,
+            candidate.price,
+            sigma=candidate.sigma,
+            prior_sigma=config.prior_sigma,
+        )
+    )
+
+
+def order_at(
+    candidate: Candidate, *, shares: Decimal, limit: Decimal, config: TradingConfig
+) -> OrderIntent:
+    """A buy of `shares` up to `limit`, as the gate wants to see it against the candidate's book."""
+    best = candidate.book.best_ask or limit
+    fill = books.walk(candidate.book, buy=True, shares=shares, limit=limit)
+    rate, exponent = candidate.fee_rate, candidate.fee_exponent
+    fee = None if rate is None else taker_fee(shares, limit, rate=rate, exponent=exponent)
+    depth = sum((x.shares for x in candidate.book.asks if x.price <= limit), ZERO)
+    return OrderIntent(
+        market=candidate.market,
+        event=candidate.event,
+        category=candidate.category,
+        outcome_index=candidate.outcome_index,
+        is_buy=True,
+        shares=shares,
+        limit_price=limit,
+        expected_price=limit if fill.average is None else fill.average,
+        best_price=best,
+        fee=fee,
+        probability=float(believe(candidate, config)),
+        visible_depth=depth,
+        tick=candidate.tick,
+        min_shares=candidate.min_shares,
+        book_age_s=candidate.book_age_s,
+        prediction_age_s=candidate.prediction_age_s,
+        seconds_left=candidate.seconds_left,
+        accepting_orders=candidate.accepting_orders,
+        strategy=candidate.strategy,
+        asset=candidate.asset,
+        epoch=candidate.epoch,
+        window_s=candidate.window_s,
+        label=candidate.label,
+    )
 
 
 def cost_bound(shares: Decimal, limit: Decimal, *, rate: Decimal, exponent: Decimal) -> Decimal:
@@ -202,37 +245,3 @@ def _kelly(
     """Shares that a Kelly bettor with this bankroll buys from the near levels, fees included."""
     offers = [(float(_all_in(candidate, x.price)), float(x.shares)) for x in near]
     return decimal(size_shares(float(believed), offers, bankroll=float(bankroll), multiplier=1.0))
-
-
-def _intent(
-    candidate: Candidate, shares: Decimal, believed: Decimal, near: tuple[Level, ...]
-) -> OrderIntent:
-    best, depth = near[0].price, sum((level.shares for level in near), ZERO)
-    fill = books.walk(candidate.book, buy=True, shares=shares, limit=near[-1].price)
-    limit = fill.worst or best
-    fee = taker_fee(shares, limit, rate=candidate.fee_rate or ZERO, exponent=candidate.fee_exponent)
-    return OrderIntent(
-        market=candidate.market,
-        event=candidate.event,
-        category=candidate.category,
-        outcome_index=candidate.outcome_index,
-        is_buy=True,
-        shares=shares,
-        limit_price=limit,
-        expected_price=best if fill.average is None else fill.average,
-        best_price=best,
-        fee=fee,
-        probability=float(believed),
-        visible_depth=depth,
-        tick=candidate.tick,
-        min_shares=candidate.min_shares,
-        book_age_s=candidate.book_age_s,
-        prediction_age_s=candidate.prediction_age_s,
-        seconds_left=candidate.seconds_left,
-        accepting_orders=candidate.accepting_orders,
-        strategy=candidate.strategy,
-        asset=candidate.asset,
-        epoch=candidate.epoch,
-        window_s=candidate.window_s,
-        label=candidate.label,
-    )

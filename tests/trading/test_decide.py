@@ -1,0 +1,223 @@
+"""From a passed signal to an approved intent, its claim and its reservation."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from risk.models import Halt, RiskDecision
+from tests import factories
+from tests.factories import NOW, ahead
+from tests.trading.world import a_market_worth_buying, books_are_open, decided
+from trading import decide, ledger, signals
+from trading.models import Account, Approval, Claim, Signal, TradeIntent
+
+pytestmark = pytest.mark.django_db
+
+
+def denials():
+    return [row.denials for row in RiskDecision.objects.filter(approved_shares=0).order_by("id")]
+
+
+def test_every_forecast_leaves_one_signal_with_its_reason():
+    a_market_worth_buying()
+    a_market_worth_buying(probability=0.5)
+
+    assert signals.find(as_of=NOW) == 2
+    assert signals.find(as_of=NOW) == 0
+    assert list(Signal.objects.order_by("id").values_list("reason", flat=True)) == [
+        "PASSED",
+        "NO_GROSS_EDGE",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"quote": {"bid": None}}, "NO_BOOK"),
+        ({"fees": None}, "UNKNOWN_FEES"),
+        ({"quote": {"bid_depth": 10.0, "ask_depth": 10.0}}, "THIN_BOOK"),
+        ({"quote": {"bid": 0.40, "ask": 0.60}}, "WIDE_SPREAD"),
+    ],
+)
+def test_what_is_unknown_is_null_and_stops_the_signal(changes, reason):
+    a_market_worth_buying(**changes)
+
+    signals.find(as_of=NOW)
+
+    assert Signal.objects.get().reason == reason
+
+
+def test_null_volume_uses_depth_gate():
+    a_market_worth_buying(volume=None, quote={"volume_24h": None})
+
+    signals.find(as_of=NOW)
+
+    assert Signal.objects.get().reason == "PASSED"
+
+
+def test_a_market_without_any_quote_is_not_priced():
+    factories.PredictionFactory()
+
+    signals.find(as_of=NOW)
+
+    row = Signal.objects.get()
+    assert (row.reason, row.cost, row.net_edge) == ("NO_BOOK", None, None)
+
+
+def test_a_passed_signal_becomes_one_approved_intent():
+    market = a_market_worth_buying()
+
+    assert decided() == 1
+
+    intent = TradeIntent.objects.get()
+    assert (intent.status, intent.market, intent.outcome.index) == ("APPROVED", market, 0)
+    assert Approval.objects.get().actor == "paper rule"
+    assert Claim.objects.get(released_at__isnull=True).market == market
+    reserved = ledger.balance(Account.RESERVED, mode="PAPER", as_of=NOW)
+    assert intent.shares * intent.limit_price < reserved <= Decimal(200)
+
+
+def test_a_low_forecast_buys_the_other_side():
+    a_market_worth_buying(probability=0.3)
+
+    decided()
+
+    assert TradeIntent.objects.get().outcome.name == "No"
+
+
+def test_deciding_again_changes_nothing():
+    a_market_worth_buying()
+    decided()
+
+    assert decide.run(as_of=NOW, refresh=False) == 0
+    assert RiskDecision.objects.count() == 1
+
+
+def test_every_trade_decision_has_intent_or_reason():
+    a_market_worth_buying()
+    a_market_worth_buying(min_shares=None)
+    a_market_worth_buying(accepting_orders=None)
+    a_market_worth_buying(min_shares=Decimal(100_000))
+
+    decided()
+
+    for signal in Signal.objects.filter(reason="PASSED").select_related("decision"):
+        assert signal.decision is not None
+        made = TradeIntent.objects.filter(signal=signal).exists()
+        assert made == (not signal.decision.denials)
+    assert denials() == ["UNKNOWN_RULES", "MARKET_CLOSED", "MIN_SIZE"] or sorted(denials()) == [
+        "MARKET_CLOSED",
+        "MIN_SIZE",
+        "UNKNOWN_RULES",
+    ]
+
+
+def test_opposite_direction_rejected_with_message():
+    market = a_market_worth_buying()
+    decided()
+    factories.risk_limits(cooldown_s=0)
+    factories.QuoteFactory(market=market, at=ahead(10))
+    factories.PredictionFactory(market=market, as_of=ahead(10), probability=0.3)
+    signals.find(as_of=ahead(10))
+
+    assert decide.run(as_of=ahead(10), refresh=False) == 0
+
+    refused = RiskDecision.objects.get(approved_shares=0)
+    assert "ALREADY_HELD" in refused.denials.split()
+    assert "Already have YES position on Will it happen?" in refused.detail
+
+
+def test_an_epoch_is_held_once_over_all_its_markets():
+    first = a_market_worth_buying(make=factories.EpochMarketFactory)
+    a_market_worth_buying(make=factories.EpochMarketFactory, event=first.event)
+
+    assert decided() == 1
+    assert denials() == ["ALREADY_HELD"]
+
+
+def test_the_best_candidate_comes_first_when_cash_is_scarce():
+    factories.risk_limits(max_positions=1)
+    a_market_worth_buying(probability=0.62)
+    better = a_market_worth_buying(probability=0.8)
+
+    decided()
+
+    assert TradeIntent.objects.get().market == better
+    assert denials() == ["POSITION_COUNT"]
+
+
+@pytest.mark.parametrize("state", ["LISTEN_ONLY", "REDUCING", "HALTED"])
+def test_a_halt_is_read_in_the_deciding_transaction(state):
+    a_market_worth_buying()
+    factories.HaltFactory(state=state)
+
+    assert decided() == 0
+    assert denials() == [state]
+
+
+def test_a_halt_of_one_market_stops_that_market_only():
+    stopped = a_market_worth_buying()
+    a_market_worth_buying()
+    factories.HaltFactory(scope=Halt.Scope.MARKET, scope_key=str(stopped.pk))
+
+    assert decided() == 1
+    assert RiskDecision.objects.get(approved_shares=0).market == stopped
+
+
+def test_monitoring_only_makes_no_intents():
+    a_market_worth_buying()
+    factories.trading_settings(placing_orders=False)
+
+    assert decided() == 0
+    assert denials() == ["NOT_PLACING"]
+
+
+def test_a_stale_book_is_not_decided_on():
+    a_market_worth_buying()
+    books_are_open(as_of=NOW)
+    signals.find(as_of=NOW)
+
+    assert decide.run(as_of=ahead(300), refresh=False) == 0
+    assert denials() == ["STALE_BOOK"]
+
+
+def test_decision_record_contains_thresholds():
+    a_market_worth_buying()
+    decided()
+
+    detail = json.loads(RiskDecision.objects.get().detail)
+    assert detail["limits"]["max_market"] == "0.02"
+    assert Signal.objects.get().settings_version == 0
+
+
+def test_same_fingerprint_yields_one_pending_intent():
+    intent = factories.IntentFactory(fingerprint="same", status="REJECTED")
+    factories.IntentFactory(fingerprint="same", market=intent.market, status="EXPIRED")
+
+    a_market_worth_buying()
+    decided()
+    one = TradeIntent.objects.get(status="APPROVED")
+
+    assert decide.fingerprint(one) == one.fingerprint
+
+
+def test_live_intents_wait_for_a_person():
+    factories.trading_settings(mode="LIVE")
+    ledger.post(
+        "deposit",
+        debit=Account.EXTERNAL,
+        credit=Account.CASH,
+        amount=Decimal(10_000),
+        kind="deposit",
+        mode="LIVE",
+        as_of=NOW,
+    )
+    books_are_open("LIVE")
+    a_market_worth_buying()
+    signals.find(as_of=NOW)
+
+    decide.run(as_of=NOW, refresh=False)
+
+    assert TradeIntent.objects.get().status == "PENDING"
+    assert not Approval.objects.exists()

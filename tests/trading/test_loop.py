@@ -1,0 +1,371 @@
+"""Orders, fills, positions, payouts: the whole way of a paper dollar."""
+
+from decimal import Decimal
+
+import pytest
+
+from risk.models import EquityPoint
+from tests import factories
+from tests.factories import NOW, ahead
+from tests.trading.world import (
+    LATER,
+    SilentVenue,
+    a_cycle,
+    a_market_worth_buying,
+    an_intent,
+    only_order,
+    paper,
+    traded,
+)
+from trading import intents, ledger, portfolio, redeem, submit
+from trading.models import Account, Claim, Fill, Order, Position, Redemption, TradeIntent
+from trading.venue import Execution, Receipt, Rejected, Unsent
+
+pytestmark = pytest.mark.django_db
+
+
+def balance(account):
+    return ledger.balance(account, mode="PAPER", as_of=ahead(10**6))
+
+
+def test_an_order_waits_for_a_book_that_is_newer_than_itself():
+    an_intent()
+
+    submit.run(as_of=NOW, venues=paper())
+    submit.run(as_of=LATER, venues=paper())
+
+    assert only_order().status == "OPEN"
+    assert not Fill.objects.exists()
+
+
+def test_an_order_fills_against_the_book_of_after_its_latency():
+    traded(after={"ask": 0.50, "bid": 0.48})
+
+    order, fill = only_order(), Fill.objects.get()
+    assert order.status == "FILLED"
+    assert fill.price == Decimal("0.50")
+    position = Position.objects.get()
+    assert position.shares == order.shares
+    assert position.cost == order.shares * fill.price + fill.fee
+    assert balance(Account.RESERVED) == 0
+
+
+def test_a_book_that_ran_away_fills_nothing():
+    traded(after={"ask": 0.60, "bid": 0.58})
+
+    assert only_order().status == "CANCELED"
+    assert not Position.objects.exists()
+    assert balance(Account.CASH) == 10_000
+    assert not Claim.objects.filter(released_at__isnull=True).exists()
+
+
+def test_no_more_than_the_visible_shares_are_filled():
+    traded(after={"book": ([(0.49, 100)], [(0.51, 7), (0.55, 1000)])})
+
+    order = only_order()
+    assert (order.status, order.filled_shares) == ("CANCELED", 7)
+    assert Position.objects.get().shares == 7
+
+
+def test_an_order_that_never_meets_a_book_expires():
+    an_intent()
+    submit.run(as_of=NOW, venues=paper())
+
+    submit.run(as_of=ahead(61), venues=paper())
+
+    assert only_order().status == "EXPIRED"
+    assert balance(Account.CASH) == 10_000
+
+
+def test_the_other_side_is_bought_at_the_mirrored_book():
+    traded(probability=0.3, after={"bid": 0.50, "ask": 0.52})
+
+    assert Fill.objects.get().price == Decimal("0.50")
+    assert Position.objects.get().outcome.name == "No"
+
+
+@pytest.mark.parametrize(("payout", "won"), [(Decimal(1), True), (Decimal(0), False)])
+def test_a_resolved_position_becomes_cash_once(payout, won):
+    market = traded()
+    position = Position.objects.get()
+    before = balance(Account.CASH)
+    factories.ResolutionFactory(market=market, payout_0=payout, resolved_at=ahead(60))
+
+    assert redeem.run(as_of=ahead(61)) == 1
+    assert redeem.run(as_of=ahead(62)) == 0
+
+    after = Position.objects.get()
+    worth = position.shares * payout
+    assert balance(Account.CASH) == before + worth
+    assert after.shares == 0
+    assert after.realised == worth - position.cost
+    assert (after.realised > 0) == won
+    assert Redemption.objects.get().payout == worth
+    assert Claim.objects.get().released_at == ahead(61)
+
+
+def test_half_a_dollar_each_is_paid_where_the_venue_says_so():
+    market = traded()
+    shares = Position.objects.get().shares
+    factories.ResolutionFactory(market=market, payout_0=Decimal("0.5"), resolved_at=ahead(60))
+
+    redeem.run(as_of=ahead(61))
+
+    assert Redemption.objects.get().payout == shares / 2
+
+
+@pytest.mark.parametrize("state", ["LISTEN_ONLY", "REDUCING", "HALTED"])
+def test_redeem_runs_in_each_halt_grade(state):
+    market = traded()
+    factories.HaltFactory(state=state)
+    factories.ResolutionFactory(market=market, resolved_at=ahead(60))
+
+    assert a_cycle(ahead(61))["redeemed"] == 1
+
+
+def test_a_resolution_that_we_have_not_heard_of_pays_nothing_yet():
+    market = traded()
+    factories.ResolutionFactory(market=market, resolved_at=ahead(60), received_at=ahead(600))
+
+    assert redeem.run(as_of=ahead(61)) == 0
+
+
+@pytest.mark.parametrize("state", ["LISTEN_ONLY", "REDUCING", "HALTED"])
+def test_an_approved_intent_is_not_sent_under_a_halt(state):
+    intent = an_intent()
+    factories.HaltFactory(state=state)
+
+    submit.run(as_of=NOW, venues=paper())
+
+    intent.refresh_from_db()
+    assert intent.status == "REJECTED"
+    assert state in intent.reason
+    assert balance(Account.RESERVED) == 0
+
+
+def test_the_master_switch_is_read_when_an_order_is_claimed():
+    intent = an_intent()
+    factories.trading_settings(placing_orders=False)
+
+    submit.run(as_of=NOW, venues=paper())
+
+    intent.refresh_from_db()
+    assert (intent.status, Order.objects.count()) == ("REJECTED", 0)
+
+
+def test_a_dry_run_ends_without_an_order():
+    intent = an_intent()
+    factories.trading_settings(dry_run=True)
+
+    submit.run(as_of=NOW, venues=paper())
+
+    intent.refresh_from_db()
+    assert intent.status == "EXECUTED_DRYRUN"
+    assert not Order.objects.exists()
+    assert balance(Account.CASH) == 10_000
+    assert not Claim.objects.filter(released_at__isnull=True).exists()
+
+
+def test_an_expired_intent_is_never_executed():
+    intent = an_intent()
+
+    report = submit.run(as_of=ahead(60), venues=paper())
+
+    intent.refresh_from_db()
+    assert (intent.status, report.sent, report.expired) == ("EXPIRED", 0, 1)
+    assert not Order.objects.exists()
+
+
+def test_an_intent_that_expires_between_sweep_and_claim_is_not_sent():
+    intent = an_intent()
+
+    assert submit.claim(intent.pk, as_of=ahead(60)) is None
+    intent.refresh_from_db()
+    assert intent.status == "EXPIRED"
+
+
+def test_live_orders_are_refused_in_words():
+    with pytest.raises(submit.NoLiveVenue, match="PAPER"):
+        submit.venue_for("LIVE", as_of=NOW)
+
+
+def test_a_silent_venue_leaves_the_order_unknown_and_unrepeatable():
+    an_intent()
+    silent = {"PAPER": SilentVenue()}
+
+    for step in range(5):
+        submit.run(as_of=ahead(30 * step), venues=silent)
+
+    assert only_order().status == "UNKNOWN"
+    assert len(silent["PAPER"].placed) == 1
+    assert balance(Account.RESERVED) == only_order().reserved > 0
+    assert Claim.objects.filter(released_at__isnull=True).count() == 1
+
+
+def test_timeout_then_lookup_finds_fill():
+    an_intent()
+    silent = SilentVenue()
+    submit.run(as_of=NOW, venues={"PAPER": silent})
+    order = only_order()
+    trade = Execution(
+        trade_id="t1",
+        price=Decimal("0.51"),
+        shares=order.shares,
+        fee=Decimal("0.01"),
+        observed_at=ahead(5),
+    )
+    silent.answers[order.pk] = Receipt(
+        venue_order_id="v1", status="FILLED", executions=(trade, trade)
+    )
+
+    submit.run(as_of=ahead(10), venues={"PAPER": silent})
+    submit.run(as_of=ahead(20), venues={"PAPER": silent})
+
+    assert only_order().status == "FILLED"
+    assert Fill.objects.count() == 1
+    assert Position.objects.get().shares == order.shares
+
+
+@pytest.mark.parametrize(("failure", "status"), [(Rejected, "REJECTED"), (Unsent, "CANCELED")])
+def test_proof_of_refusal_gives_the_money_back(failure, status):
+    an_intent()
+
+    submit.run(as_of=NOW, venues={"PAPER": SilentVenue(failure=failure)})
+
+    assert only_order().status == status
+    assert balance(Account.CASH) == 10_000
+    assert not Claim.objects.filter(released_at__isnull=True).exists()
+
+
+def test_an_order_whose_worker_died_before_the_reply_is_looked_up_not_resent():
+    intent = an_intent()
+    submit.claim(intent.pk, as_of=NOW)
+    silent = SilentVenue()
+
+    submit.run(as_of=ahead(30), venues={"PAPER": silent})
+    assert only_order().status == "SUBMITTING"
+    submit.run(as_of=ahead(61), venues={"PAPER": silent})
+
+    assert only_order().status == "UNKNOWN"
+    assert silent.placed == []
+
+
+def test_a_sweep_finishes_what_a_dead_worker_began():
+    intent = an_intent()
+    submit.claim(intent.pk, as_of=NOW)
+    factories.QuoteFactory(market=intent.market, at=LATER)
+
+    submit.run(as_of=ahead(61), venues=paper())
+
+    assert only_order().status == "FILLED"
+
+
+def test_an_overfill_is_recorded_and_halts():
+    an_intent()
+    silent = SilentVenue()
+    submit.run(as_of=NOW, venues={"PAPER": silent})
+    order = only_order()
+    twice = Execution(
+        trade_id="t1",
+        price=Decimal("0.51"),
+        shares=order.shares * 2,
+        fee=Decimal(0),
+        observed_at=NOW,
+    )
+    silent.answers[order.pk] = Receipt(venue_order_id="v", status="FILLED", executions=(twice,))
+
+    submit.run(as_of=ahead(5), venues={"PAPER": silent})
+
+    assert Position.objects.get().shares == order.shares * 2
+    assert portfolio.snapshot("PAPER", as_of=ahead(6)).state == "HALTED"
+
+
+def test_restart_keeps_guard_state():
+    market = traded()
+    factories.PredictionFactory(market=market, as_of=ahead(200), probability=0.2)
+    factories.QuoteFactory(market=market, at=ahead(200))
+
+    made = a_cycle(ahead(200))
+
+    assert made["intents"] == 0
+    assert Position.objects.get().outcome.index == 0
+
+
+def test_a_cycle_goes_from_forecast_to_payout():
+    market = a_market_worth_buying()
+
+    first = a_cycle(NOW)
+    factories.QuoteFactory(market=market, at=LATER)
+    second = a_cycle(LATER)
+    factories.ResolutionFactory(market=market, resolved_at=ahead(60))
+    third = a_cycle(ahead(61))
+
+    assert (first["signals"], first["intents"], first["orders"]) == (1, 1, 1)
+    assert second["fills"] == 1
+    assert third["redeemed"] == 1
+    curve = list(EquityPoint.objects.order_by("observed_at").values_list("risk_equity", flat=True))
+    assert curve[0] == 10_000
+    assert 9_980 < curve[1] <= 10_000
+    assert curve[2] > 10_100
+
+
+def test_mark_to_market_spike_does_not_move_peak():
+    market = traded()
+    portfolio.mark("PAPER", as_of=LATER)
+    factories.QuoteFactory(market=market, at=ahead(10), bid=0.97, ask=0.99)
+
+    point = portfolio.mark("PAPER", as_of=ahead(11))
+
+    assert point.open_mark > point.open_cost
+    assert point.peak == 10_000
+
+
+class TestApproval:
+    """In LIVE a person decides, and the gate is asked again."""
+
+    @pytest.fixture
+    def pending(self):
+        intent = an_intent()
+        TradeIntent.objects.filter(pk=intent.pk).update(status="PENDING")
+        intent.refresh_from_db()
+        return intent
+
+    def test_approval_lets_an_unchanged_intent_through(self, pending):
+        user = factories.UserFactory()
+
+        result = intents.approve(pending, user=user, reason="looks right", as_of=ahead(5))
+
+        assert result.status == "APPROVED"
+        assert result.approval_set.get(actor="ada").approved
+
+    def test_approval_asks_the_gate_again(self, pending):
+        factories.QuoteFactory(market=pending.market, at=ahead(5), bid=0.80, ask=0.82)
+        user = factories.UserFactory()
+
+        result = intents.approve(pending, user=user, reason="why not", as_of=ahead(6))
+
+        assert result.status == "REJECTED"
+        assert result.reason.startswith("gate:")
+        assert balance(Account.RESERVED) == 0
+
+    def test_expired_intent_cannot_be_approved(self, pending):
+        user = factories.UserFactory()
+
+        with pytest.raises(intents.NotPending, match="expired"):
+            intents.approve(pending, user=user, reason="late", as_of=ahead(60))
+
+    def test_a_rejected_intent_frees_market_and_money(self, pending):
+        user = factories.UserFactory()
+
+        result = intents.reject(pending, user=user, reason="no", as_of=ahead(5))
+
+        assert result.status == "REJECTED"
+        assert balance(Account.CASH) == 10_000
+        assert not Claim.objects.filter(released_at__isnull=True).exists()
+        with pytest.raises(intents.NotPending):
+            intents.reject(pending, user=user, reason="no", as_of=ahead(6))
+
+    def test_sweeper_marks_expired(self, pending):
+        assert intents.expire_due(as_of=ahead(59)) == 0
+        assert intents.expire_due(as_of=ahead(60)) == 1
+        assert intents.expire_due(as_of=ahead(61)) == 0

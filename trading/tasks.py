@@ -1,0 +1,35 @@
+"""Wake-ups for trading: the rows are the queue, losing or doubling a message changes nothing."""
+
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from trading import cycle, submit
+from trading import redeem as redemptions
+
+
+@shared_task(queue="trading", acks_late=True, ignore_result=True, soft_time_limit=25, time_limit=30)
+def submit_intents(**_unknown: Any) -> None:
+    """Expire, send and follow what is due."""
+    submit.run(as_of=timezone.now())
+
+
+@shared_task(queue="trading", acks_late=True, ignore_result=True, soft_time_limit=50, time_limit=60)
+def redeem(**_unknown: Any) -> None:
+    """Turn resolved positions into cash."""
+    redemptions.run(as_of=timezone.now())
+
+
+@shared_task(queue="trading", acks_late=True, ignore_result=True, soft_time_limit=50, time_limit=60)
+def mark(**_unknown: Any) -> None:
+    """Put the books on the equity curve."""
+    cycle.mark(as_of=timezone.now())
+
+
+@shared_task(
+    queue="trading", acks_late=True, ignore_result=True, soft_time_limit=110, time_limit=120
+)
+def run_cycle(**_unknown: Any) -> None:
+    """Value new forecasts, decide, send, settle and mark."""
+    cycle.run(as_of=timezone.now())
