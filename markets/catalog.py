@@ -148,6 +148,8 @@ def _market(
         # Silence is not news: what the venue left out keeps its last value.
         silent = [k for k, v in values.items() if v is None]
         values |= {k: getattr(known, k) for k in silent if k != "closed_at"}
+        if row.market.closed and row.market.closed_time is None:
+            values["closed_at"] = known.closed_at or values["closed_at"]
     return Market(
         venue=row.venue,
         venue_key=row.market.id,
