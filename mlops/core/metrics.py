@@ -79,7 +79,7 @@ def score(
         return NOTHING
     reference, ours = brier(market, y), brier(model, y)
     events, number = np.unique(event, return_inverse=True)
-    sums = np.column_stack([np.bincount(number, reference), np.bincount(number, ours)])
+    sums = np.column_stack([np.bincount(number, each) for each in (reference, ours)]).astype(float)
     drawn = skill_draws(sums, rng=rng, resamples=resamples)
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Score(

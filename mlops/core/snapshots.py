@@ -25,11 +25,13 @@ class Clock:
     """What decides when a market is asked: row i describes market i of the series.
 
     `close_at` in UTC epoch seconds, `window_s` in seconds (NaN for other than epochs);
-    `single_stamp` marks markets whose few logged prices are their only possible decision points.
+    `max_age_s`: an older price is no price. `single_stamp` marks markets whose few logged prices
+    are their only possible decision points.
     """
 
     close_at: Floats
     window_s: Floats
+    max_age_s: Floats
     single_stamp: NDArray[np.bool_]
 
 
@@ -67,10 +69,11 @@ class Decisions:
         )
 
 
-def decisions(
-    series: QuoteSeries, clock: Clock, *, every_s: float, max_age_s: float, epoch_age_s: float
-) -> Decisions:
-    """Every decision point at which a price in (0, 1), no older than allowed, was known."""
+def decisions(series: QuoteSeries, clock: Clock, *, every_s: float) -> Decisions:
+    """Every decision point at which a price in (0, 1), no older than allowed, was known.
+
+    Markets are asked at the multiples of `every_s`, epochs at `EPOCH_LEFT_S` before their end.
+    """
     epoch = np.isfinite(clock.window_s)
     asked = np.diff(series.starts) > 0
     asked &= np.isfinite(clock.close_at)
@@ -80,9 +83,8 @@ def decisions(
     market = np.concatenate([hours[0], marks[0]])
     as_of = np.concatenate([hours[1], marks[1]])
     quote = latest(series, market, as_of)
-    limit = np.where(epoch[market], epoch_age_s, max_age_s)
     known = quote >= 0
-    known[known] = (as_of - series.known_at[quote])[known] <= limit[known]
+    known[known] = (as_of - series.known_at[quote])[known] <= clock.max_age_s[market[known]]
     own = _own_stamps(series, np.flatnonzero(asked & clock.single_stamp), clock.close_at)
     market = np.concatenate([market[known], own[0]])
     as_of = np.concatenate([as_of[known], series.known_at[own[1]]])

@@ -35,9 +35,10 @@ def asked(
     clock = Clock(
         close_at=np.array(close, dtype=float),
         window_s=np.full(n, window),
+        max_age_s=np.full(n, 2700.0 if np.isnan(window) else 90.0),
         single_stamp=np.full(n, single),
     )
-    return decisions(quotes, clock, every_s=HOUR, max_age_s=2700, epoch_age_s=90)
+    return decisions(quotes, clock, every_s=HOUR)
 
 
 def test_markets_are_asked_at_full_hours_strictly_before_the_close() -> None:

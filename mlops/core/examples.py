@@ -1,0 +1,123 @@
+"""What is learned from: decision points with their vectors, prices and answers, as flat arrays."""
+
+import hashlib
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from markets.core.series import Floats, Ints
+from mlops.core.snapshots import Decisions
+
+# Answers the venue or an independent source gave. Those inferred from the price itself are never
+# learned from: they would teach that the price is right.
+STRONG = frozenset(
+    {
+        "official",
+        "external_result",
+        "derived",
+        "derived_external",
+        "derived_redeem",
+        "derived_verified",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examples:
+    """n answered decisions.
+
+    Attributes
+    ----------
+    x
+        float64[n, k], in the order of `predictions.core.schema.FEATURES`.
+    price, y, weight
+        Market mid at the decision; payout of outcome 0; 1 / (rows of the row's event).
+    cell
+        Domain × scheduled time left, from `predictions.core.features.cells`.
+    event, source, horizon
+        Numbers of the event, of the dataset in `sources`, and of `snapshots.HORIZONS`.
+    as_of, known_at
+        UTC epoch seconds of the decision and of the day its answer was known: the label span.
+    """
+
+    x: Floats
+    price: Floats
+    y: Floats
+    weight: Floats
+    cell: Ints
+    event: Ints
+    source: Ints
+    horizon: NDArray[np.int8]
+    as_of: Floats
+    known_at: Floats
+    sources: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many decisions."""
+        return len(self.y)
+
+    @property
+    def events(self) -> int:
+        """How many question groups: the effective sample."""
+        return len(np.unique(self.event))
+
+    def take(self, rows: NDArray[np.bool_] | Ints) -> "Examples":
+        """The given rows; weights are as before."""
+        kept: dict[str, Any] = {
+            field.name: getattr(self, field.name)[rows]
+            for field in fields(self)
+            if field.name != "sources"
+        }
+        return replace(self, **kept)
+
+    def digest(self) -> str:
+        """SHA-256 over every number, 64 hex digits: two equal sets of examples have one name."""
+        found = hashlib.sha256(repr(self.sources).encode())
+        for field in fields(self):
+            if field.name != "sources":
+                found.update(np.ascontiguousarray(getattr(self, field.name)).tobytes())
+        return found.hexdigest()
+
+
+def thinned(found: Decisions, *, keep: int) -> NDArray[np.bool_]:
+    """Which rows stay when every market keeps at most `keep` decisions, evenly spaced, per horizon.
+
+    Neighbouring decisions of one market say nearly the same; the choice needs nothing but them.
+    """
+    group = found.market * 128 + found.horizon
+    order = np.argsort(group, kind="stable")
+    _, first, count = np.unique(group[order], return_index=True, return_counts=True)
+    rank = np.arange(found.rows) - np.repeat(first, count)
+    size = np.repeat(count, count)
+    step = np.floor(rank * keep / size)
+    stays = np.ones(found.rows, dtype=bool)
+    stays[1:] = (step[1:] != step[:-1]) | (rank[1:] == 0)
+    kept = np.zeros(found.rows, dtype=bool)
+    kept[order] = stays
+    return kept
+
+
+def weights(event: Ints) -> Floats:
+    """1 / (rows of the row's event): every event counts once."""
+    _, number, count = np.unique(event, return_inverse=True, return_counts=True)
+    return 1.0 / count[number]
+
+
+def joined(first: Examples, second: Examples) -> Examples:
+    """Both sets in one; their events and sources stay apart. An empty one changes nothing."""
+    if not second.rows or not first.rows:
+        return first if first.rows else second
+    apart = {
+        "event": int(first.event.max()) + 1,
+        "source": len(first.sources),
+    }
+    columns: dict[str, Any] = {}
+    for field in fields(first):
+        if field.name != "sources":
+            other = getattr(second, field.name) + apart.get(field.name, 0)
+            columns[field.name] = np.concatenate([getattr(first, field.name), other])
+    columns["horizon"] = columns["horizon"].astype(np.int8)
+    return Examples(**columns, sources=(*first.sources, *second.sources))

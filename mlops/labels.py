@@ -1,0 +1,145 @@
+"""Prediction and resolution → example, dated by when its answer was known; no weak answers."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from markets import queries
+from markets.core.series import Floats, Ints, Snapshots
+from markets.history import History
+from markets.models import Resolution
+from mlops.core import examples as core
+from mlops.core.contracts import LearningConfig
+from mlops.core.examples import STRONG, Examples
+from mlops.core.snapshots import Clock, Decisions, decisions, horizon_of
+from predictions.core import features
+from predictions.core.cells import cells
+from predictions.models import Prediction
+
+CHUNK = 200_000  # decisions whose vectors are computed at once: bounds memory
+
+
+def decided(history: History, *, config: LearningConfig) -> Decisions:
+    """Every decision point of the history, on the clock of the settings."""
+    window_s = _floats(history.markets, "window_s")
+    allowed = np.where(np.isfinite(window_s), config.max_epoch_quote_age_s, config.max_quote_age_s)
+    clock = Clock(
+        close_at=_floats(history.markets, "close_at"),
+        window_s=window_s,
+        max_age_s=np.minimum(allowed, _floats(history.markets, "max_age_s")),
+        single_stamp=history.markets["single_stamp"].fill_null(value=False).to_numpy(),
+    )
+    return decisions(history.series, clock, every_s=config.snapshot_every_s)
+
+
+def answered(history: History, *, until: datetime | None) -> NDArray[np.bool_]:
+    """Which markets have a strong answer that was known by `until`."""
+    strong = history.markets["label_strength"].is_in(list(STRONG)).fill_null(value=False)
+    known_at = _floats(history.markets, "label_known_at")
+    known = strong.to_numpy() & np.isfinite(known_at)
+    known &= np.isfinite(_floats(history.markets, "payout"))
+    return known if until is None else known & (known_at <= until.timestamp())
+
+
+def examples(history: History, *, until: datetime | None, config: LearningConfig) -> Examples:
+    """Answered decisions, at most `rows_per_bucket` of a market per bucket of time left."""
+    found = decided(history, config=config)
+    found = found.take(answered(history, until=until)[found.market])
+    found = found.take(core.thinned(found, keep=config.rows_per_bucket))
+    event = history.facts.event[found.market]
+    names, source = np.unique(history.markets["dataset"].to_numpy(), return_inverse=True)
+    asked = Snapshots(market=found.market, as_of=found.as_of)
+    return Examples(
+        x=vectors(history, asked),
+        price=found.price,
+        y=_floats(history.markets, "payout")[found.market],
+        weight=core.weights(event),
+        cell=cells(history.facts, asked),
+        event=event,
+        source=source[found.market],
+        horizon=found.horizon,
+        as_of=found.as_of,
+        known_at=_floats(history.markets, "label_known_at")[found.market],
+        sources=tuple(str(name) for name in names),
+    )
+
+
+def vectors(history: History, asked: Snapshots) -> Floats:
+    """The features of every snapshot, float64[rows, k], by the code of live inference."""
+    parts = [
+        features.compute(
+            history.series,
+            history.facts,
+            Snapshots(market=asked.market[low : low + CHUNK], as_of=asked.as_of[low : low + CHUNK]),
+        )
+        for low in range(0, asked.rows, CHUNK)
+    ]
+    return np.concatenate(parts) if parts else np.empty((0, len(features.FEATURES)))
+
+
+def learned(*, as_of: datetime) -> Examples:
+    """Our own forecasts whose markets have resolved: the stored vectors, never re-derived ones."""
+    answers = _answers(as_of=as_of)
+    rows = [
+        row
+        for row in Prediction.objects.filter(
+            market_id__in=answers, schema_hash=features.SCHEMA_HASH
+        )
+        .order_by("market_id", "as_of")
+        .iterator()
+        if row.as_of < answers[row.market_id].resolved_at
+    ]
+    ids = sorted({row.market_id for row in rows})
+    number = {market_id: i for i, market_id in enumerate(ids)}
+    market: Ints = np.array([number[row.market_id] for row in rows], dtype=np.int64)
+    told = [answers[row.market_id] for row in rows]
+    facts = queries.facts(ids, as_of=as_of)
+    at = _array(row.as_of.timestamp() for row in rows)
+    closed = _array(answer.resolved_at.timestamp() for answer in told)
+    x = np.frombuffer(b"".join(bytes(row.vector) for row in rows), dtype="<f8")
+    event = facts.event[market]
+    return Examples(
+        x=x.reshape(-1, len(features.FEATURES)).astype(np.float64),
+        price=_array(row.price for row in rows),
+        y=_array(float(answer.payout_0) for answer in told),
+        weight=core.weights(event),
+        cell=cells(facts, Snapshots(market=market, as_of=at)),
+        event=event,
+        source=np.zeros(len(rows), dtype=np.int64),
+        horizon=horizon_of(closed - at, epoch=np.isfinite(facts.window_s[market])),
+        as_of=at,
+        known_at=_array(answer.received_at.timestamp() for answer in told),
+        sources=("live",),
+    )
+
+
+def count_since(since: datetime, *, as_of: datetime) -> int:
+    """How many strong answers to markets that we had forecast came in `(since, as_of]`."""
+    return sum(answer.received_at > since for answer in _answers(as_of=as_of).values())
+
+
+def _answers(*, as_of: datetime) -> dict[int, Resolution]:
+    return {
+        answer.market_id: answer
+        for answer in Resolution.objects.filter(
+            received_at__lte=as_of,
+            strength__in=STRONG,
+            market__in=Prediction.objects.values("market_id"),
+        ).iterator()
+    }
+
+
+def _array(values: Iterable[float]) -> Floats:
+    return np.fromiter(values, dtype=np.float64)
+
+
+def _floats(frame: pl.DataFrame, name: str) -> Floats:
+    return frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+
+def moment(epoch_s: float) -> datetime:
+    """Aware UTC of epoch seconds."""
+    return datetime.fromtimestamp(epoch_s, tz=UTC)

@@ -1,0 +1,79 @@
+"""`manage.py evaluate PATH`: the served forecast against the market price, on the same rows."""
+
+import json
+from pathlib import Path
+from typing import IO, Any, cast
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+from rich.console import Console
+from rich.table import Table
+
+from markets.history import BadHistory
+from mlops import evaluate
+
+
+class Command(BaseCommand):
+    help = (
+        "Forecast every clock-time decision in PATH that is later than the served version's data "
+        "span, and score it against the market price per dataset and time left."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("path", type=Path)
+        parser.add_argument("--json", action="store_true")
+        parser.add_argument(
+            "--span-per-dataset",
+            action="store_true",
+            help="count decisions later than the version's data of the same dataset, "
+            "even where other datasets' later answers were learned from",
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        try:
+            result = evaluate.run(
+                options["path"],
+                as_of=timezone.now(),
+                span_per_dataset=options["span_per_dataset"],
+            )
+        except BadHistory as refusal:
+            raise CommandError(str(refusal), returncode=1) from refusal
+        if options["json"]:
+            self.stdout.write(json.dumps(result))
+            return
+        console = Console(file=cast(IO[str], self.stdout))
+        console.print(_table(result))
+        if result["version"] is None:
+            console.print("No version is served: the forecast is the market price.")
+        else:
+            console.print(f"Decisions after {result['decisions_after']} by {result['version']}.")
+
+
+def _table(result: dict[str, Any]) -> Table:
+    table = Table(title="Forecast against market price; skill = 1 − Brier model / Brier market")
+    for name in ("dataset", "time left", "rows", "events", "Brier market", "Brier model"):
+        table.add_column(name, justify="left" if name in {"dataset", "time left"} else "right")
+    table.add_column("skill, 95 % by event", justify="right")
+    table.add_column("", justify="left")
+    for cell in [*result["datasets"], result["pooled"]]:
+        if not cell["rows"]:
+            continue
+        table.add_row(
+            cell["dataset"],
+            cell["horizon"],
+            f"{cell['rows']:,}",
+            f"{cell['events']:,}",
+            f"{cell['brier_market']:.4f}",
+            f"{cell['brier_model']:.4f}",
+            f"{cell['skill']:+.2%} ({cell['skill_low']:+.2%} to {cell['skill_high']:+.2%})",
+            ", ".join(
+                word
+                for word, flag in (
+                    ("insufficient", cell["insufficient"]),
+                    ("single stamp", cell.get("single_stamp")),
+                    ("the price itself", not cell["corrected"]),
+                )
+                if flag
+            ),
+        )
+    return table
