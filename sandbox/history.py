@@ -164,7 +164,7 @@ def _prices(past: Iterable[Happening]) -> pl.DataFrame:
         pl.col("price", "bid", "ask").cast(pl.Float32),
         pl.lit(None, dtype=pl.Float32).alias("last"),
         pl.lit(None, dtype=pl.Float32).alias("volume24h"),
-        pl.lit("book_top_2min").alias("kind"),
+        pl.lit("ws_best_bid_ask").alias("kind"),
         pl.lit(DATASET).alias("dataset"),
     )
 

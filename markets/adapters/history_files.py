@@ -191,6 +191,7 @@ DATASETS: dict[str, Dataset] = {
     "fomc": Dataset(scheduled=True, exclusive=True),  # public calendar, one decision a meeting
     "stocks_weekly": Dataset(scheduled=True),  # closing bell of the expiry; strikes are nested
     "cs2_prematch": Dataset(scheduled=True, single_stamp=True),  # scheduled start of the match
+    "sandbox": Dataset(scheduled=True),  # simulated: every end is announced at launch
     # Several questions of an election may come true ("wins", "over 18 %"); its end is hindsight.
     "elections": Dataset(single_stamp=True),
 }
