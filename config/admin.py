@@ -21,6 +21,8 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from config.celery import app
 
+admin.site.index_title = "Control room"
+
 for _model in (User, Group, PeriodicTask, ClockedSchedule, CrontabSchedule, IntervalSchedule):
     admin.site.unregister(_model)
 admin.site.unregister(SolarSchedule)  # nothing of ours runs at sunset

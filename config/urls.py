@@ -1,7 +1,10 @@
 """Where each address leads."""
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import include, path
+from django.utils.functional import lazy
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from config.pages import backtests, health, market, markets, overview
@@ -10,6 +13,8 @@ from mlops import api as mlops_api
 from predictions import api as predictions_api
 from risk import api as risk_api
 from trading import api as trading_api
+
+ICON = lazy(static, str)("oddsmith/icon.svg")  # the manifest of static files may not exist yet
 
 api_v1 = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
@@ -44,6 +49,7 @@ urlpatterns = [
     ),
     path("health", health.health, name="health"),
     path("live", health.live, name="live"),
+    path("favicon.ico", RedirectView.as_view(url=ICON), name="favicon"),
     path("api/v1/", include(api_v1)),
     path("admin/", admin.site.urls),
 ]

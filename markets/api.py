@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.generics import RetrieveAPIView
 
@@ -72,7 +72,7 @@ class MarketFilter(filters.FilterSet):  # type: ignore[misc]
         fields = ("category", "origin", "tracked", "filter_reason", "event")
 
 
-@extend_schema(summary="Markets", operation_id="markets_list")
+@extend_schema_view(get=extend_schema(summary="Markets", operation_id="markets_list"))
 class Markets(RowList):
     """Markets, newest first."""
 
@@ -81,7 +81,7 @@ class Markets(RowList):
     filterset_class = MarketFilter
 
 
-@extend_schema(summary="One market", operation_id="markets_read")
+@extend_schema_view(get=extend_schema(summary="One market", operation_id="markets_read"))
 class OneMarket(RetrieveAPIView[Market]):
     """One market with its sides and, once known, its end."""
 

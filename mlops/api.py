@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 
 from config.listing import RowList
@@ -22,7 +22,7 @@ class TrainingRow(serializers.Serializer[Any]):
     error = serializers.CharField()
 
 
-@extend_schema(summary="Training runs", operation_id="trainings_list")
+@extend_schema_view(get=extend_schema(summary="Training runs", operation_id="trainings_list"))
 class Trainings(RowList):
     """Training runs, newest first."""
 
@@ -45,7 +45,7 @@ class BacktestRow(serializers.Serializer[Any]):
     result = serializers.CharField(help_text="JSON report")
 
 
-@extend_schema(summary="Backtests", operation_id="backtests_list")
+@extend_schema_view(get=extend_schema(summary="Backtests", operation_id="backtests_list"))
 class Backtests(RowList):
     """Backtests, newest first."""
 

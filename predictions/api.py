@@ -3,7 +3,7 @@
 from typing import Any
 
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 
 from config.listing import RowList
@@ -37,7 +37,7 @@ class PredictionFilter(filters.FilterSet):  # type: ignore[misc]
         fields = ("source", "horizon")
 
 
-@extend_schema(summary="Forecasts", operation_id="predictions_list")
+@extend_schema_view(get=extend_schema(summary="Forecasts", operation_id="predictions_list"))
 class Predictions(RowList):
     """Forecasts, newest first."""
 
@@ -58,7 +58,7 @@ class ExpertRow(serializers.Serializer[Any]):
     note = serializers.CharField()
 
 
-@extend_schema(summary="Experts", operation_id="experts_list")
+@extend_schema_view(get=extend_schema(summary="Experts", operation_id="experts_list"))
 class Experts(RowList):
     """Experts by name."""
 

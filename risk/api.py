@@ -4,7 +4,7 @@ from typing import Any
 
 from django.utils import timezone
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers, status
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -46,7 +46,9 @@ class EquityFilter(filters.FilterSet):  # type: ignore[misc]
         fields = ("mode",)
 
 
-@extend_schema(summary="Equity over time", operation_id="portfolio_equity_list")
+@extend_schema_view(
+    get=extend_schema(summary="Equity over time", operation_id="portfolio_equity_list")
+)
 class Equity(RowList):
     """Snapshots of the books, newest first."""
 
@@ -100,7 +102,9 @@ class DecisionFilter(filters.FilterSet):  # type: ignore[misc]
         fields = ("mode",)
 
 
-@extend_schema(summary="Decisions of the risk gate", operation_id="decisions_list")
+@extend_schema_view(
+    get=extend_schema(summary="Decisions of the risk gate", operation_id="decisions_list")
+)
 class Decisions(RowList):
     """Decisions of the gate, newest first."""
 

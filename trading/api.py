@@ -3,7 +3,7 @@
 from typing import Any
 
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 
 from config.listing import Dollars, Price, RowList
@@ -40,7 +40,7 @@ class SignalFilter(filters.FilterSet):  # type: ignore[misc]
         fields = ("reason", "strength")
 
 
-@extend_schema(summary="Signals", operation_id="signals_list")
+@extend_schema_view(get=extend_schema(summary="Signals", operation_id="signals_list"))
 class Signals(RowList):
     """Signals, newest first."""
 
@@ -55,7 +55,7 @@ class IntentRow(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     mode = serializers.CharField()
     market_id = serializers.IntegerField()
-    outcome = serializers.CharField(source="outcome.name")
+    outcome_name = serializers.CharField(source="outcome.name")
     side = serializers.CharField()
     shares = Dollars()
     limit_price = Price()
@@ -67,7 +67,7 @@ class IntentRow(serializers.Serializer[Any]):
     reason = serializers.CharField()
 
 
-@extend_schema(summary="Intents", operation_id="intents_list")
+@extend_schema_view(get=extend_schema(summary="Intents", operation_id="intents_list"))
 class Intents(RowList):
     """Intents, newest first."""
 
@@ -84,7 +84,7 @@ class OrderRow(serializers.Serializer[Any]):
     intent_id = serializers.UUIDField()
     mode = serializers.CharField()
     market_id = serializers.IntegerField()
-    outcome = serializers.CharField(source="outcome.name")
+    outcome_name = serializers.CharField(source="outcome.name")
     side = serializers.CharField()
     type = serializers.CharField()
     price = Price()
@@ -96,7 +96,7 @@ class OrderRow(serializers.Serializer[Any]):
     reason = serializers.CharField()
 
 
-@extend_schema(summary="Orders", operation_id="orders_list")
+@extend_schema_view(get=extend_schema(summary="Orders", operation_id="orders_list"))
 class Orders(RowList):
     """Orders, newest first."""
 
@@ -114,7 +114,7 @@ class TradeRow(serializers.Serializer[Any]):
     order_id = serializers.UUIDField()
     market_id = serializers.IntegerField(source="order.market_id")
     question = serializers.CharField(source="order.market.question")
-    outcome = serializers.CharField(source="order.outcome.name")
+    outcome_name = serializers.CharField(source="order.outcome.name")
     side = serializers.CharField(source="order.side")
     price = Price()
     shares = Dollars()
@@ -134,7 +134,7 @@ class TradeFilter(filters.FilterSet):  # type: ignore[misc]
         fields = ("mode",)
 
 
-@extend_schema(summary="Trades", operation_id="trades_list")
+@extend_schema_view(get=extend_schema(summary="Trades", operation_id="trades_list"))
 class Trades(RowList):
     """Executions, newest first."""
 
@@ -150,7 +150,7 @@ class PositionRow(serializers.Serializer[Any]):
     mode = serializers.CharField()
     market_id = serializers.IntegerField()
     question = serializers.CharField(source="market.question")
-    outcome = serializers.CharField(source="outcome.name")
+    outcome_name = serializers.CharField(source="outcome.name")
     shares = Dollars()
     cost = Dollars()
     realised = Dollars()
@@ -169,7 +169,7 @@ class PositionFilter(filters.FilterSet):  # type: ignore[misc]
         fields = ("mode", "market")
 
 
-@extend_schema(summary="Positions", operation_id="positions_list")
+@extend_schema_view(get=extend_schema(summary="Positions", operation_id="positions_list"))
 class Positions(RowList):
     """Positions, newest first."""
 

@@ -105,6 +105,10 @@ class SettingsAdmin(ModelAdmin):  # type: ignore[misc]
     show_full_result_count = False
     change_form_template = "admin/settings/change_form.html"
     actions = None
+    ONE_BUTTON: ClassVar[dict[str, bool]] = {
+        "show_save_and_add_another": False,
+        "show_save_and_continue": False,
+    }
     ABOUT: ClassVar[tuple[str, ...]] = ("version", "created_at", "author", "what_changed")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -138,7 +142,9 @@ class SettingsAdmin(ModelAdmin):  # type: ignore[misc]
         current = self.model.objects.current(as_of=timezone.now())
         title = f"Change {self.opts.verbose_name}: version {current.version + 1}"
         return super().add_view(  # type: ignore[no-any-return]
-            request, form_url, {**(extra_context or {}), "title": title, "in_force": current}
+            request,
+            form_url,
+            {**(extra_context or {}), **self.ONE_BUTTON, "title": title, "in_force": current},
         )
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:

@@ -1,9 +1,9 @@
 """Backtests: what was replayed, what came of it, and the report that the run wrote."""
 
 import json
-from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -36,7 +36,7 @@ def attachment(request: HttpRequest, backtest_id: int, name: str) -> HttpRespons
 
 def _serve(backtest_id: int, name: str) -> HttpResponse:
     row = get_object_or_404(Backtest, pk=backtest_id)
-    folder = Path(row.folder).resolve()
+    folder = (settings.ENV.state_dir / row.folder).resolve()
     file = (folder / name).resolve()
     inside = bool(row.folder) and file.parent == folder
     if not inside or file.suffix not in ATTACHMENTS or not file.is_file():

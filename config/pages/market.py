@@ -30,7 +30,9 @@ def page(request: HttpRequest, market_id: int) -> HttpResponse:
     )
     span = request.GET.get("span", "7d")
     forecast = Prediction.objects.filter(market=market).order_by("-as_of").first()
-    signals = list(Signal.objects.filter(market=market).order_by("-as_of")[:ROWS])
+    signals = list(
+        Signal.objects.filter(market=market).select_related("decision").order_by("-as_of")[:ROWS]
+    )
     book = queries.latest_books([market.pk], as_of=now).get(market.pk)
     return render(
         request,
@@ -45,7 +47,7 @@ def page(request: HttpRequest, market_id: int) -> HttpResponse:
             "chart": charts.market(market.pk, since=now - charts.lookback(span), as_of=now),
             "forecast": forecast,
             "why": why(market, forecast, signals[0] if signals else None),
-            "signals": [{"row": row, "why": words.plain(row.reason)} for row in signals],
+            "signals": [{"row": row, "why": why(market, forecast, row)} for row in signals],
             "book": ladder(book) if book else None,
             "book_age_s": (now - book.observed_at).total_seconds() if book else None,
             **_ours(market),
@@ -61,8 +63,7 @@ def _ours(market: Market) -> dict[str, Any]:
         .select_related("order__outcome")
         .order_by("-id")[:ROWS],
         "decisions": [
-            {"row": row, "why": ", ".join(map(words.plain, row.denials.split())) or "approved"}
-            for row in decisions
+            {"row": row, "why": words.plain_all(row.denials) or "approved"} for row in decisions
         ],
     }
 

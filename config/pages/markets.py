@@ -87,7 +87,9 @@ def lines(ids: Sequence[int], rows: Sequence[Market]) -> list[dict[str, Any]]:
     forecast_ids = chosen.annotate(n=Subquery(newest_forecast.values("pk")[:1])).values("n")
     forecasts = {p.market_id: p for p in Prediction.objects.filter(pk__in=forecast_ids)}
     signal_ids = chosen.annotate(n=Subquery(newest_signal.values("pk")[:1])).values("n")
-    signals = {s.market_id: s for s in Signal.objects.filter(pk__in=signal_ids)}
+    signals = {
+        s.market_id: s for s in Signal.objects.filter(pk__in=signal_ids).select_related("decision")
+    }
     return [
         {
             "market": market,
@@ -102,8 +104,9 @@ def lines(ids: Sequence[int], rows: Sequence[Market]) -> list[dict[str, Any]]:
 
 def why(market: Market, forecast: Prediction | None, signal: Signal | None) -> str:
     """Why a market is or is not traded, in words."""
-    if not market.tracked:
+    if not market.tracked and signal is None:
         return words.plain(market.filter_reason or "NOT_IN_THE_UNIVERSE")
     if signal is not None:
-        return words.plain(signal.reason)
+        refused = signal.decision.denials if signal.decision is not None else ""
+        return words.plain_all(refused) or words.plain(signal.reason)
     return words.plain("NO_FORECAST" if forecast is None else "NOT_YET_COMPARED_WITH_THE_BOOK")

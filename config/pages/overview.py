@@ -8,7 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from config.pages import charts, context, situation, words
+from config.pages import charts, context, situation
+from config.pages.markets import why
 from predictions.models import Expert
 from trading.models import Fill, Position, Redemption, Signal
 
@@ -55,5 +56,5 @@ def _latest(mode: str) -> dict[str, Any]:
 
 
 def _signals() -> Sequence[dict[str, Any]]:
-    rows = Signal.objects.select_related("market").order_by("-as_of", "-net_edge")[:ROWS]
-    return [{"row": row, "why": words.plain(row.reason)} for row in rows]
+    newest = Signal.objects.select_related("market", "decision").order_by("-as_of", "-net_edge")
+    return [{"row": row, "why": why(row.market, None, row)} for row in newest[:ROWS]]

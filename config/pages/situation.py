@@ -80,19 +80,25 @@ class Situation:
 
     @property
     def funnel_bars(self) -> list[dict[str, Any]]:
-        """The funnel as labelled bars, widths in percent of the largest count."""
-        largest = max((count for _, _, count in self.funnel), default=1) or 1
-        stages = [stage for stage, _, _ in self.funnel]
-        return [
-            {
-                "stage": stage,
-                "first": stage not in stages[:place],
-                "why": words.plain(reason),
-                "count": count,
-                "width": max(round(100 * count / largest), 1 if count else 0),
-            }
-            for place, (stage, reason, count) in enumerate(self.funnel)
-        ]
+        """The funnel as labelled bars, widths in percent of the largest count of their kind.
+
+        A stage without reasons is one bar; reasons are bars under the name of their stage.
+        """
+        stages = {s: n for s, r, n in self.funnel if not r}
+        largest = max(stages.values(), default=0) or 1
+        bars: list[dict[str, Any]] = []
+        for stage, reason, count in self.funnel:
+            if reason and not any(bar["stage"] == stage for bar in bars):
+                whole = sum(n for s, _, n in self.funnel if s == stage)
+                bars.append(_bar(stage, "", whole, largest))
+            bars.append(_bar(stage, reason, count, largest))
+        return bars
+
+
+def _bar(stage: str, reason: str, count: int, largest: int) -> dict[str, Any]:
+    width = min(max(round(100 * count / largest), 1 if count else 0), 100)
+    label = words.plain(reason) if reason else stage
+    return {"stage": stage, "of": bool(reason), "label": label, "count": count, "width": width}
 
 
 def banner(*, as_of: datetime) -> Banner:

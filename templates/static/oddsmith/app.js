@@ -24,6 +24,18 @@
     };
   }
 
+  function clock(u, ticks) {
+    const days = ticks.length > 1 && ticks[1] - ticks[0] >= 86400;
+    let shown = "";
+    return ticks.map((tick) => {
+      const iso = new Date(tick * 1000).toISOString();
+      const day = iso.slice(5, 10);
+      const label = days ? day : iso.slice(11, 16) + (day === shown ? "" : "\n" + day);
+      shown = day;
+      return label;
+    });
+  }
+
   function options(spec, box, readout) {
     const format = FORMATS[spec.format];
     const lines = spec.lines.map((line) => ({
@@ -42,7 +54,7 @@
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false } },
       scales: { x: { time: true } },
-      axes: [axis(null), axis(format)],
+      axes: [{ ...axis(null), values: clock }, axis(format)],
       series: [{}, ...lines],
       bands,
       hooks: {

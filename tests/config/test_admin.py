@@ -1,0 +1,304 @@
+"""The control room: facts are read-only, settings grow versions, one click halts and two resume."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from unfold.admin import ModelAdmin
+
+from config.kernel.admin import FactAdmin, SettingsAdmin
+from config.kernel.models import DomainEvent, Heartbeat, VersionedSettings
+from markets.models import IngestSettings, PublicTrade, Quote, SpotTick
+from risk.models import Halt, RiskLimits, TradingState
+from tests import factories as make
+from trading.settings import TradingSettings
+
+pytestmark = pytest.mark.django_db
+TICKS = {Quote, PublicTrade, SpotTick}
+OURS = [
+    model
+    for model in apps.get_models()
+    if model._meta.app_label in {"kernel", "markets", "predictions", "risk", "trading", "mlops"}
+]
+SETTINGS = [model for model in OURS if issubclass(model, VersionedSettings)]
+
+
+def name(model: Any, page: str) -> str:
+    return f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}"
+
+
+@pytest.fixture
+def client() -> Client:
+    user = get_user_model().objects.create_superuser("grace", password="a long test password")
+    signed_in = Client()
+    signed_in.force_login(user)
+    return signed_in
+
+
+def staff_without_rights() -> Client:
+    signed_in = Client()
+    signed_in.force_login(make.UserFactory())
+    return signed_in
+
+
+def test_every_table_but_the_tick_tables_has_an_admin_page() -> None:
+    without = {model for model in OURS if model not in admin.site._registry}
+
+    assert without == TICKS
+
+
+def test_every_admin_page_wears_the_same_theme() -> None:
+    plain = [
+        model for model, page in admin.site._registry.items() if not isinstance(page, ModelAdmin)
+    ]
+
+    assert plain == []
+
+
+def test_nothing_counts_a_big_table_to_show_a_page() -> None:
+    counting = [
+        m for m in OURS if m not in TICKS and admin.site._registry[m].show_full_result_count
+    ]
+
+    assert counting == []
+
+
+@pytest.mark.parametrize("model", [m for m in OURS if m not in TICKS], ids=lambda m: m.__name__)
+def test_facts_and_states_can_be_looked_at_but_not_touched(client: Client, model: Any) -> None:
+    page = admin.site._registry[model]
+    assert isinstance(page, FactAdmin | SettingsAdmin)
+
+    listed = client.get(reverse(name(model, "changelist")))
+
+    assert listed.status_code == 200
+    if isinstance(page, FactAdmin):
+        assert client.get(reverse(name(model, "add"))).status_code == 403
+
+
+@pytest.mark.parametrize("model", SETTINGS, ids=lambda m: m.__name__)
+def test_no_version_of_settings_can_be_changed_or_deleted(client: Client, model: Any) -> None:
+    row = make.revise(model)
+
+    looked_at = client.get(reverse(name(model, "change"), args=[row.pk]))
+    changed = client.post(reverse(name(model, "change"), args=[row.pk]), {"reason": "no"})
+    deleted = client.post(reverse(name(model, "delete"), args=[row.pk]), {"post": "yes"})
+
+    assert looked_at.status_code == 200
+    assert {changed.status_code, deleted.status_code} == {403}
+    assert model.objects.get().reason == "a test's knob"
+
+
+def rows() -> Iterator[Any]:
+    """One of everything that a factory makes."""
+    fill = make.FillFactory()
+    signal = make.SignalFactory(prediction__market=fill.order.market)
+    yield from (fill, fill.order, fill.order.intent, fill.order.intent.decision, signal)
+    yield from (signal.prediction, fill.order.market, fill.order.market.event)
+    yield from (make.PositionFactory(), make.TransferFactory(), make.HaltFactory())
+    yield from (make.EquityPointFactory(), make.ModelVersionFactory(), make.ResolutionFactory())
+    yield make.ExpertFactory()
+
+
+def test_every_kind_of_row_opens_read_only(client: Client) -> None:
+    for row in rows():
+        address = reverse(name(type(row), "change"), args=[row.pk])
+        opened = client.get(address)
+        written = client.post(address, {})
+
+        assert opened.status_code == 200, row
+        assert 'name="_save"' not in opened.content.decode(), row
+        assert written.status_code == 403, row
+
+
+def test_a_list_of_many_rows_costs_no_more_queries_than_a_list_of_few(
+    client: Client, django_assert_max_num_queries: Any
+) -> None:
+    def cost(model: Any) -> int:
+        with django_assert_max_num_queries(40) as captured:
+            assert client.get(reverse(name(model, "changelist"))).status_code == 200
+        return len(captured)
+
+    row = make.FillFactory()
+    kinds = [type(row), type(row.order), type(row.order.intent), type(row.order.intent.decision)]
+    few = [cost(kind) for kind in kinds]
+    for _ in range(5):
+        make.FillFactory()
+
+    assert [cost(kind) for kind in kinds] == few
+
+
+def form_values(client: Client, model: Any, **query: Any) -> dict[str, Any]:
+    """What a person would send who opened the form and pressed save."""
+    form = client.get(reverse(name(model, "add")), query).context["adminform"].form
+    sent = {}
+    for field in form:
+        value = field.value()
+        if value not in (None, False):
+            sent[field.html_name] = value if value is not True else "on"
+    return sent
+
+
+@pytest.mark.parametrize("model", SETTINGS, ids=lambda m: m.__name__)
+def test_the_form_for_new_settings_holds_the_values_in_force(client: Client, model: Any) -> None:
+    current = model.objects.current(as_of=timezone.now()).values()
+
+    form = client.get(reverse(name(model, "add"))).context["adminform"].form
+
+    assert {field: form[field].value() for field in current} == current
+
+
+def test_saving_settings_makes_a_version_with_author_reason_and_audit(client: Client) -> None:
+    sent = form_values(client, TradingSettings) | {"min_net_edge": "0.04", "reason": "too eager"}
+
+    answer = client.post(reverse(name(TradingSettings, "add")), sent, follow=True)
+
+    row = TradingSettings.objects.get()
+    assert (row.version, row.reason, row.author.username) == (1, "too eager", "grace")
+    assert row.min_net_edge == 0.04
+    assert "min net edge: 0.02 → 0.04" in answer.content.decode()
+    event = DomainEvent.objects.get(kind="settings.revised")
+    assert event.actor == "grace"
+    assert "min_net_edge" in event.data
+
+
+def test_settings_without_a_reason_are_not_saved(client: Client) -> None:
+    sent = form_values(client, TradingSettings) | {"min_net_edge": "0.04", "reason": ""}
+
+    answer = client.post(reverse(name(TradingSettings, "add")), sent)
+
+    assert "This field is required" in answer.content.decode()
+    assert not TradingSettings.objects.exists()
+
+
+def test_settings_out_of_bounds_are_not_saved(client: Client) -> None:
+    sent = form_values(client, RiskLimits) | {"max_market": "1.5", "reason": "all in"}
+
+    answer = client.post(reverse(name(RiskLimits, "add")), sent)
+
+    assert answer.status_code == 200
+    assert answer.context["adminform"].form.errors["max_market"]
+    assert not RiskLimits.objects.exists()
+
+
+def test_settings_that_change_nothing_are_refused_with_a_sentence(client: Client) -> None:
+    make.revise(IngestSettings, max_tracked=100)
+    sent = form_values(client, IngestSettings) | {"reason": "no change"}
+
+    answer = client.post(reverse(name(IngestSettings, "add")), sent)
+
+    assert "Nothing differs from version 1" in answer.content.decode()
+    assert IngestSettings.objects.count() == 1
+
+
+def test_an_older_version_can_be_taken_up_again(client: Client) -> None:
+    make.revise(IngestSettings, max_tracked=100)
+    make.revise(IngestSettings, max_tracked=200)
+
+    sent = form_values(client, IngestSettings, **{"from": "1"}) | {"reason": "it was better"}
+    client.post(reverse(name(IngestSettings, "add")), sent)
+
+    assert IngestSettings.objects.get(version=3).max_tracked == 100
+
+
+def test_the_history_says_what_each_version_changed(client: Client) -> None:
+    make.revise(IngestSettings, max_tracked=100)
+    make.revise(IngestSettings, max_tracked=200)
+
+    page = client.get(reverse(name(IngestSettings, "changelist"))).content.decode()
+
+    assert "max tracked: 2000 → 100" in page
+    assert "max tracked: 100 → 200" in page
+
+
+def test_one_click_halts_everything(client: Client) -> None:
+    page = client.post(reverse("admin:risk_halt_open"), {"state": "HALTED"}, follow=True)
+
+    halt = Halt.objects.get()
+    assert (halt.state, halt.opened_by, halt.resume_rule) == ("HALTED", "grace", "MANUAL")
+    assert "PAPER · HALTED" in page.content.decode()
+    assert DomainEvent.objects.filter(actor="grace", kind__startswith="halt.").exists()
+
+
+def test_an_unknown_state_halts_nothing_and_says_so(client: Client) -> None:
+    page = client.post(reverse("admin:risk_halt_open"), {"state": "ACTIVE"}, follow=True)
+
+    assert "is not a state that stops anything" in page.content.decode()
+    assert not Halt.objects.exists()
+
+
+def test_looking_at_the_address_of_the_button_halts_nothing(client: Client) -> None:
+    client.get(reverse("admin:risk_halt_open"))
+
+    assert not Halt.objects.exists()
+
+
+def test_resuming_takes_a_second_page_and_a_reason(client: Client) -> None:
+    halt = make.HaltFactory(reason="the book looked wrong")
+    address = reverse("admin:risk_halt_release", args=[halt.pk])
+
+    asked = client.get(address).content.decode()
+    client.post(address, {"reason": " "})
+    still_open = Halt.objects.get().released_at is None
+    client.post(address, {"reason": "it was a stale quote"})
+
+    halt.refresh_from_db()
+    assert "the book looked wrong" in asked
+    assert "the system trades again" in asked
+    assert still_open
+    assert (halt.released_by, halt.release_reason) == ("grace", "it was a stale quote")
+
+
+def test_releasing_twice_changes_nothing(client: Client) -> None:
+    halt = make.HaltFactory()
+    address = reverse("admin:risk_halt_release", args=[halt.pk])
+    client.post(address, {"reason": "first"})
+
+    page = client.post(address, {"reason": "second"})
+
+    halt.refresh_from_db()
+    assert halt.release_reason == "first"
+    assert "was released by" in page.content.decode()
+
+
+def test_staff_without_the_right_may_neither_halt_nor_resume() -> None:
+    halt = make.HaltFactory()
+    client = staff_without_rights()
+
+    assert client.post(reverse("admin:risk_halt_open")).status_code == 403
+    release = reverse("admin:risk_halt_release", args=[halt.pk])
+    assert client.post(release, {"reason": "let me"}).status_code == 403
+    assert "Resume…" not in client.get(reverse("admin:index")).content.decode()
+
+
+def test_the_control_room_shows_state_money_and_silence(client: Client) -> None:
+    make.EquityPointFactory(cash=12_345, drawdown=0.034)
+    Heartbeat.objects.create(component="beat", beat_at=make.ago(86_400), period_s=10)
+    make.HaltFactory(state=TradingState.LISTEN_ONLY, reason="nobody marked the books")
+
+    page = client.get(reverse("admin:index")).content.decode()
+
+    for shown in ("PAPER · LISTEN_ONLY", "nobody marked the books", "$12,345.00", "3.4 %", "HALT"):
+        assert shown in page, shown
+    assert 'pill bad">' in page
+
+
+def test_the_control_room_warns_in_red_when_money_is_real(client: Client) -> None:
+    make.trading_settings(mode="LIVE")
+
+    page = client.get(reverse("admin:index")).content.decode()
+
+    assert "LIVE · ACTIVE" in page
+    assert "Live: real money" in page
+
+
+def test_the_timetable_opens_without_importing_any_task(client: Client) -> None:
+    page = client.get(reverse("admin:django_celery_beat_periodictask_add"))
+
+    assert page.status_code == 200
+    assert "regtask" not in page.content.decode()

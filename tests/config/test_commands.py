@@ -1,0 +1,179 @@
+"""Commands for people and programs: one verdict, stable exit codes, JSON that parses."""
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from config import doctor
+from config.kernel import heartbeats
+from config.management.commands.funnel import moment
+from tests import factories as make
+
+pytestmark = pytest.mark.django_db
+
+
+class Venue(http.server.BaseHTTPRequestHandler):
+    """Says what time it is, `lag` seconds wrong."""
+
+    lag = 0.0
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(timezone.now().timestamp() + self.lag)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def venue(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Any) -> Iterator[type[Venue]]:
+    monkeypatch.setattr(Venue, "lag", 0.0)
+    server = http.server.HTTPServer(("127.0.0.1", 0), Venue)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    env = settings.ENV
+    changed = {field: getattr(env, field) for field in env.__dataclass_fields__}
+    changed |= {
+        "venue_clob_url": f"http://127.0.0.1:{server.server_port}",
+        "state_dir": tmp_path,
+        "archive_dir": tmp_path / "archive",
+        "artefact_dir": tmp_path / "artefacts",
+    }
+    settings.ENV = type(env)(**changed)
+    yield Venue
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def run(*command: str) -> tuple[int, str]:
+    out, code = StringIO(), 0
+    try:
+        call_command(*command, stdout=out)
+    except SystemExit as left:
+        code = int(left.code or 0)
+    return code, out.getvalue()
+
+
+def test_a_fresh_installation_is_ready_for_paper_and_not_for_live(venue: type[Venue]) -> None:
+    code, printed = run("doctor", "--json")
+
+    report = json.loads(printed)
+    assert code == 0, report
+    assert report["verdict"] == "READY FOR PAPER / NOT READY FOR LIVE"
+    assert report["next_step"]
+    assert not report["ready_for_live"]
+    checks = {finding["check"] for finding in report["findings"]}
+    assert {"python", "database", "migrations", "broker", "archive", "artefacts"} <= checks
+    assert {"heartbeats", "venue", "clock", "state"} <= checks
+
+
+def test_every_finding_that_is_not_well_names_its_remedy(venue: type[Venue]) -> None:
+    for finding in doctor.examine(as_of=timezone.now()).findings:
+        assert finding.remedy or finding.level == doctor.OK, finding
+
+
+def test_a_venue_that_cannot_be_reached_is_not_ready(venue: type[Venue], settings: Any) -> None:
+    env = settings.ENV
+    values = {field: getattr(env, field) for field in env.__dataclass_fields__}
+    settings.ENV = type(env)(**(values | {"venue_clob_url": "http://127.0.0.1:1"}))
+
+    code, printed = run("doctor")
+
+    assert code == 1
+    assert "NOT READY FOR PAPER" in printed
+    assert "make demo" in printed
+
+
+def test_a_wrong_clock_is_not_ready(venue: type[Venue], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Venue, "lag", -60.0)
+
+    report = doctor.examine(as_of=timezone.now())
+
+    clock = next(finding for finding in report.findings if finding.check == "clock")
+    assert clock.level == doctor.FAILED
+    assert "NTP" in clock.remedy
+
+
+def test_a_served_model_without_its_file_is_not_ready(venue: type[Venue]) -> None:
+    version = make.ModelVersionFactory()
+    version.expert.served, version.expert.state = version, "ACTIVE"
+    version.expert.save()
+
+    code, printed = run("doctor", "--json")
+
+    assert code == 1
+    artefacts = [f for f in json.loads(printed)["findings"] if f["check"] == "artefacts"]
+    assert artefacts[0]["level"] == "failed"
+
+
+def test_a_halt_is_a_warning_that_says_how_to_resume(venue: type[Venue]) -> None:
+    make.HaltFactory()
+
+    code, printed = run("doctor")
+
+    assert code == 0
+    assert "HALTED" in printed
+
+
+def test_status_prints_money_and_state_for_people() -> None:
+    make.EquityPointFactory(cash=12_345)
+
+    code, printed = run("status")
+
+    assert code == 0
+    assert "PAPER · ACTIVE" in printed
+    assert "$12,345.00" in printed
+
+
+def test_status_as_json_tells_a_program_that_something_is_wrong() -> None:
+    make.HaltFactory()
+    heartbeats.beat("beat", period_s=10, as_of=timezone.now() - timedelta(minutes=5))
+
+    code, printed = run("status", "--json")
+
+    body = json.loads(printed)
+    assert code == 1
+    assert body["state"] == "HALTED"
+    assert body["late"] == ["beat"]
+
+
+def test_the_funnel_counts_by_stage_and_reason() -> None:
+    now = timezone.now()
+    for _ in range(2):
+        make.SignalFactory(prediction__as_of=now, reason="NET_EDGE_TOO_SMALL")
+
+    code, printed = run("funnel", "--json", "--since", "30m")
+
+    rows = json.loads(printed)["funnel"]
+    assert code == 0
+    assert any(r["reason"] == "NET_EDGE_TOO_SMALL" and r["count"] == 2 for r in rows), rows
+    assert "net edge too small" in run("funnel")[1]
+
+
+def test_a_span_is_a_number_and_a_unit_or_a_date() -> None:
+    assert moment("90m", before=make.NOW) == make.ago(5400)
+    assert moment("7d", before=make.NOW) == make.ago(7 * 86_400)
+    assert moment("2026-05-31T12:00", before=make.NOW).isoformat() == "2026-05-31T12:00:00+00:00"
+
+
+@pytest.mark.parametrize("nonsense", ["soon", "5 weeks", "2026-13-41T00:00"])
+def test_a_span_that_makes_no_sense_is_bad_usage(nonsense: str) -> None:
+    with pytest.raises(CommandError) as refused:
+        call_command("funnel", "--since", nonsense)
+
+    assert refused.value.returncode == 2

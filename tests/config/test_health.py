@@ -1,0 +1,121 @@
+"""Health is cheap, honest and silent to strangers."""
+
+import os
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.test import Client
+from django.utils import timezone
+
+from config import health
+from config.kernel import heartbeats
+from tests import factories as make
+
+HEAVY = ("numba", "lightgbm", "sklearn", "xgboost", "scipy", "matplotlib", "onnxruntime")
+
+
+@pytest.fixture(autouse=True)
+def broker_folder(settings: Any, tmp_path: Path) -> None:
+    settings.CELERY_BROKER_URL = "filesystem://"
+    settings.CELERY_BROKER_TRANSPORT_OPTIONS = {"data_folder_in": str(tmp_path)}
+
+
+def a_running_system() -> None:
+    now = timezone.now()
+    heartbeats.beat("beat", period_s=10, as_of=now)
+    make.QuoteFactory(at=now - timedelta(seconds=30))
+
+
+@pytest.mark.django_db
+def test_all_is_well_when_everything_reports() -> None:
+    a_running_system()
+
+    report = health.examine(as_of=timezone.now())
+
+    assert report["status"] == "ok", report
+    assert set(report["checks"]) == {"database", "broker", "heartbeats", "data"}
+
+
+@pytest.mark.django_db
+def test_a_beat_older_than_two_periods_degrades() -> None:
+    a_running_system()
+
+    later = timezone.now() + timedelta(seconds=21)
+    report = health.examine(as_of=later)
+
+    assert report["status"] == "degraded"
+    assert "beat silent" in report["checks"]["heartbeats"]["detail"]
+
+
+@pytest.mark.django_db
+def test_old_prices_degrade() -> None:
+    a_running_system()
+    later = timezone.now() + timedelta(hours=1)
+    heartbeats.beat("beat", period_s=10, as_of=later)
+
+    report = health.examine(as_of=later)
+
+    assert not report["checks"]["data"]["ok"]
+    assert report["status"] == "degraded"
+
+
+@pytest.mark.django_db
+def test_a_broker_that_is_away_degrades_within_its_deadline(settings: Any) -> None:
+    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
+
+    begin = time.perf_counter()
+    check = health.examine(as_of=timezone.now())["checks"]["broker"]
+
+    assert not check["ok"]
+    assert time.perf_counter() - begin < 5
+
+
+@pytest.mark.django_db
+def test_strangers_learn_one_word() -> None:
+    answer = Client().get("/health")
+
+    assert answer.status_code == 503
+    assert answer.json() == {"status": "degraded"}
+
+
+@pytest.mark.django_db
+def test_staff_learn_the_components() -> None:
+    a_running_system()
+    client = Client()
+    client.force_login(make.UserFactory())
+
+    answer = client.get("/health")
+
+    assert answer.status_code == 200
+    assert answer.json()["checks"]["database"]["ok"]
+
+
+def test_live_asks_nothing_of_the_database() -> None:
+    assert Client().get("/live").json() == {"status": "ok"}
+
+
+@pytest.mark.process
+def test_the_web_process_imports_no_learning_library(tmp_path: Path) -> None:
+    code = (
+        "import sys, config.wsgi, trading.queries, markets.queries; "
+        "from django.urls import get_resolver; get_resolver().url_patterns; "
+        f"print(sorted(set({HEAVY!r}) & set(sys.modules)))"
+    )
+    environment = {
+        **os.environ,
+        "STATE_DIR": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "config.settings.dev",
+    }
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=django_settings.BASE_DIR, env=environment,
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+
+    assert done.stdout.strip() == "[]"
