@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 MODES = ("DEMO", "PAPER", "LIVE")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+KEY_RECIPE = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 
@@ -47,6 +49,7 @@ class Env:
     venue_data_url: str
     mode: str
     halt: bool
+    log_level: str
 
 
 def parse(variables: Mapping[str, str], *, debug: bool) -> Env:
@@ -56,9 +59,7 @@ def parse(variables: Mapping[str, str], *, debug: bool) -> Env:
     """
     state_dir = Path(variables.get("STATE_DIR", "") or ROOT / "var").absolute()
     history = variables.get("HISTORY_DIR", "")
-    mode = variables.get("MODE", "PAPER").upper()
-    if mode not in MODES:
-        _refuse("MODE", mode, f"one of {', '.join(MODES)}")
+    mode = _choice(variables, "MODE", "PAPER", MODES)
     database = _database(variables.get("DATABASE_URL", ""), state_dir)
     if mode == "LIVE" and database.vendor == "sqlite":
         _refuse(
@@ -69,11 +70,7 @@ def parse(variables: Mapping[str, str], *, debug: bool) -> Env:
     return Env(
         secret_key=_key(variables, "SECRET_KEY", debug=debug),
         artefact_hmac_key=_key(variables, "ARTEFACT_HMAC_KEY", debug=debug),
-        allowed_hosts=tuple(
-            h.strip()
-            for h in variables.get("ALLOWED_HOSTS", "localhost,127.0.0.1").split(",")
-            if h.strip()
-        ),
+        allowed_hosts=_hosts(variables),
         database=database,
         redis_url=_url(variables, "REDIS_URL", "", ("redis", "rediss", "unix")),
         archive_dir=_folder_url(variables, "ARCHIVE_URL", state_dir / "archive"),
@@ -91,6 +88,7 @@ def parse(variables: Mapping[str, str], *, debug: bool) -> Env:
         ),
         mode=mode,
         halt=_flag(variables, "HALT"),
+        log_level=_choice(variables, "LOG_LEVEL", "WARNING", LOG_LEVELS),
     )
 
 
@@ -114,12 +112,23 @@ def _key(variables: Mapping[str, str], name: str, *, debug: bool) -> str:
     if value:
         return value
     if not debug:
-        _refuse(
-            name,
-            "",
-            "a long random text, e.g. from `python -c 'import secrets; print(secrets.token_urlsafe(48))'`",
-        )
+        _refuse(name, "", f"a long random text, e.g. from `{KEY_RECIPE}`")
     return f"development-only-{name.lower()}"
+
+
+def _choice(variables: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
+    value = (variables.get(name, "").strip() or default).upper()
+    if value not in choices:
+        _refuse(name, value, f"one of {', '.join(choices)}")
+    return value
+
+
+def _hosts(variables: Mapping[str, str]) -> tuple[str, ...]:
+    value = variables.get("ALLOWED_HOSTS", "localhost,127.0.0.1")
+    hosts = tuple(host.strip() for host in value.split(",") if host.strip())
+    if not hosts:
+        _refuse("ALLOWED_HOSTS", value, "host names separated by commas")
+    return hosts
 
 
 def _flag(variables: Mapping[str, str], name: str) -> bool:
@@ -133,11 +142,25 @@ def _flag(variables: Mapping[str, str], name: str) -> bool:
 
 def _url(variables: Mapping[str, str], name: str, default: str, schemes: tuple[str, ...]) -> str:
     value = variables.get(name, "").strip() or default
-    if value and (urlsplit(value).scheme not in schemes or "//" not in value):
-        _refuse(
-            name, value, f"an address that starts with {' or '.join(f'{s}://' for s in schemes)}"
-        )
+    if value and (_split(name, value).scheme not in schemes or "://" not in value):
+        starts = " or ".join(f"{scheme}://" for scheme in schemes)
+        _refuse(name, _without_password(value), f"an address that starts with {starts}")
     return value.rstrip("/")
+
+
+def _split(name: str, value: str) -> SplitResult:
+    """Parts of an address; port and brackets are checked here."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        _refuse(name, _without_password(value), "an address whose host and port are well formed")
+    return parts
+
+
+def _without_password(address: str) -> str:
+    """The address as it may be printed: only its scheme where it could hold a password."""
+    return f"{address.partition(':')[0]}://…" if "@" in address else address
 
 
 def _folder_url(variables: Mapping[str, str], name: str, default: Path) -> Path:
@@ -150,23 +173,18 @@ def _folder_url(variables: Mapping[str, str], name: str, default: Path) -> Path:
 def _database(value: str, state_dir: Path) -> Database:
     if not value:
         return Database(vendor="sqlite", name=str(state_dir / "oddsmith.sqlite3"))
-    parts = urlsplit(value)
-    if parts.scheme == "sqlite":
-        return Database(
-            vendor="sqlite", name=str(Path(value.removeprefix("sqlite:///")).absolute())
-        )
+    parts = _split("DATABASE_URL", value)
+    path = value.removeprefix("sqlite:///")
+    if path not in (value, ""):
+        return Database(vendor="sqlite", name=str(Path(path).absolute()))
     if parts.scheme not in ("postgres", "postgresql") or not parts.path.strip("/"):
         remedy = "postgresql://user:password@host:5432/name or sqlite:///path"
-        _refuse("DATABASE_URL", f"{parts.scheme}://…", remedy)
-    try:
-        port = parts.port
-    except ValueError:
-        _refuse("DATABASE_URL", f"{parts.scheme}://…", "an address whose port is a number")
+        _refuse("DATABASE_URL", _without_password(value), remedy)
     return Database(
         vendor="postgresql",
         name=unquote(parts.path.strip("/")),
         host=parts.hostname or "",
-        port=str(port or ""),
+        port=str(parts.port or ""),
         user=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
     )

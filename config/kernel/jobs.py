@@ -16,10 +16,15 @@ class AlreadyRunning(RuntimeError):
     """Another process does this work now."""
 
 
+class NotRunning(RuntimeError):
+    """The job ended, was cancelled or was taken over: whoever still works on it must stop."""
+
+
 @transaction.atomic
 def start(kind: str, key: str, *, as_of: datetime, total: int = 0) -> Job:
     """Begin, or take over a job that went silent (its checkpoint is kept).
 
+    A take-over restarts `started_at`, which fences off the silent process should it wake up.
     Raises `AlreadyRunning` while another process shows progress.
     """
     running = (
@@ -32,7 +37,7 @@ def start(kind: str, key: str, *, as_of: datetime, total: int = 0) -> Job:
             raise AlreadyRunning(
                 f"{kind} {key} has been running since {running.started_at:%Y-%m-%d %H:%M:%S} UTC"
             )
-        Job.objects.filter(pk=running.pk).update(beat_at=as_of, total=total)
+        Job.objects.filter(pk=running.pk).update(started_at=as_of, beat_at=as_of, total=total)
         running.refresh_from_db()
         return running
     try:
@@ -45,26 +50,37 @@ def start(kind: str, key: str, *, as_of: datetime, total: int = 0) -> Job:
 
 
 def advance(job: Job, *, done: int, as_of: datetime, checkpoint: str | None = None) -> None:
-    """Report progress, and where to resume."""
+    """Report progress, and where to resume; raises `NotRunning` where the job is no longer ours."""
     changes: dict[str, Any] = {"done": done, "beat_at": as_of}
     if checkpoint is not None:
         changes["checkpoint"] = checkpoint
-    Job.objects.filter(pk=job.pk).update(**changes)
+    _change(job, **changes)
 
 
 def finish(job: Job, *, as_of: datetime, result: Mapping[str, Any]) -> None:
     """End well; the result is kept as JSON."""
     body = json.dumps(dict(result), default=str)
-    Job.objects.filter(pk=job.pk).update(
-        status=Job.Status.DONE, finished_at=as_of, beat_at=as_of, result=body
-    )
+    _change(job, status=Job.Status.DONE, finished_at=as_of, beat_at=as_of, result=body)
 
 
 def fail(job: Job, *, as_of: datetime, error: str) -> None:
     """End badly; the checkpoint stays for the next start."""
-    Job.objects.filter(pk=job.pk).update(
-        status=Job.Status.FAILED, finished_at=as_of, beat_at=as_of, error=error[:4000]
-    )
+    failed = Job.Status.FAILED
+    _change(job, status=failed, finished_at=as_of, beat_at=as_of, error=error[:4000])
+
+
+def cancel(job: Job, *, as_of: datetime, reason: str) -> None:
+    """Ask the worker to stop: its next report of progress raises `NotRunning`."""
+    _change(job, status=Job.Status.CANCELLED, finished_at=as_of, error=reason[:4000])
+
+
+def _change(job: Job, **changes: Any) -> None:
+    """Compare-and-set: only a running job, only by the process that started or took it over."""
+    ours = Job.objects.filter(
+        pk=job.pk, status=Job.Status.RUNNING, started_at=job.started_at
+    ).update(**changes)
+    if not ours:
+        raise NotRunning(f"{job} is not running for this process any more; start it again")
 
 
 def checkpoint(kind: str, key: str) -> str:

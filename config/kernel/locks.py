@@ -10,8 +10,11 @@ from typing import IO, Any
 
 from django.conf import settings
 from django.db import DatabaseError, connection
+from structlog import get_logger
 
+log = get_logger()
 TIMEOUT_MS = 3000
+LOCK_NOT_AVAILABLE = "55P03"
 
 
 class LockTimeout(DatabaseError):
@@ -19,7 +22,7 @@ class LockTimeout(DatabaseError):
 
 
 def hold(*names: str) -> None:
-    """Take the named locks until the end of the transaction; keys are sorted so that no two callers deadlock.
+    """Take the named locks until the transaction ends, sorted so that no two callers deadlock.
 
     Raises `LockTimeout` after three seconds, `RuntimeError` outside a transaction.
     """
@@ -33,7 +36,7 @@ def hold(*names: str) -> None:
             for key in sorted({_key(name) for name in names}):
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
         except DatabaseError as cause:
-            if "lock timeout" in str(cause):
+            if getattr(cause.__cause__, "sqlstate", "") == LOCK_NOT_AVAILABLE:
                 raise LockTimeout(
                     f"{', '.join(names)} was held elsewhere for over {TIMEOUT_MS} ms"
                 ) from cause
@@ -68,19 +71,17 @@ class LeaderLock:
             if self._connection is not None:
                 self._connection.execute("SELECT 1")
                 return True
-            fresh = psycopg.connect(
+            self._connection = psycopg.connect(
                 **connection.get_connection_params() | {"cursor_factory": psycopg.Cursor},
                 autocommit=True,
             )
-            row = fresh.execute(
-                "SELECT pg_try_advisory_lock(%s)", [_key(f"leader:{self.name}")]
-            ).fetchone()
+            key = _key(f"leader:{self.name}")
+            row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
             if row is not None and row[0]:
-                self._connection = fresh
                 return True
-            fresh.close()
         except psycopg.Error:
-            self._connection = None
+            log.warning("leader.lost", lock=self.name)
+        self.release()
         return False
 
     def _held_on_file(self, path: Path) -> bool:

@@ -43,7 +43,7 @@ class SettingsManager(models.Manager[Any]):
     """Finds the version of a settings table that was in force."""
 
     def current(self, *, as_of: datetime) -> Any:
-        """The newest version created at or before `as_of`; the defaults where none was ever saved."""
+        """The newest version created at or before `as_of`; the defaults where none was saved."""
         row = self.filter(created_at__lte=as_of).order_by("-version").first()
         return (
             row

@@ -1,4 +1,4 @@
-"""The four modes. `mode` is a column on every row that moves money; ledgers of two modes never mix."""
+"""The four modes: a column on every row that moves money; ledgers of two modes never mix."""
 
 from django.db import models
 

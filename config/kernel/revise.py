@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any, TypeVar
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from config.kernel import audit, locks
@@ -22,12 +23,15 @@ def settings(
     """Insert version n+1 of `model` with `changes` applied to the version in force.
 
     Raises `NothingChanged` without a difference, `ValueError` without a reason, and
-    `django.core.exceptions.ValidationError` where a value is out of its bounds.
+    `ValidationError` where a name is not a setting or a value is out of its bounds.
     """
     if not reason.strip():
         raise ValueError("a change of settings needs a reason; say why in one sentence")
     locks.hold(f"settings:{model._meta.label}")  # noqa: SLF001 - Django's public name for it
-    before = model.objects.current(as_of=as_of)
+    newest = model.objects.order_by("-version").first()
+    before: S = newest if newest is not None else model.objects.current(as_of=as_of)
+    if unknown := sorted(changes.keys() - before.values().keys()):
+        raise ValidationError({name: f"{name} is not a setting" for name in unknown})
     after = model(
         **{**before.values(), **changes},
         version=before.version + 1,
@@ -35,10 +39,10 @@ def settings(
         reason=reason,
     )
     after.author = author if author is not None and author.is_authenticated else None
+    after.full_clean(exclude=["author"])
     difference = after.changed_from(before)
     if not difference and before.version:
         raise NothingChanged(f"{model._meta.verbose_name}: nothing differs from v{before.version}")  # noqa: SLF001
-    after.full_clean(exclude=["author"])
     after.save(force_insert=True)
     audit.record(
         "settings.revised",
