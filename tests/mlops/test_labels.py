@@ -26,7 +26,7 @@ def moment(seconds: float) -> datetime:
 def test_an_example_is_a_decision_before_the_close_with_the_answer_known_after() -> None:
     found = labels.examples(world(events=5), until=None, config=CONFIG)
 
-    assert found.rows == 5 * 4  # three decisions 1-6 h before the close and one in the last hour
+    assert found.rows == 5 * 4  # one six hours before the close, three of five later
     assert (found.as_of < found.known_at).all()
     assert found.x.shape == (20, len(features.FEATURES))
     assert np.allclose(found.weight, 1 / 4)

@@ -1,0 +1,161 @@
+"""Evaluation: the issue's JSON, only later decisions, and the price where nothing is served."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from django.core.management import CommandError, call_command
+
+from config.kernel import revise
+from markets.history import History
+from mlops import evaluate, train
+from mlops.models import Evaluation, LearningSettings
+from predictions import registry
+from predictions.models import PredictionSettings
+from tests.mlops.worlds import START, world
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+KEYS = {
+    "dataset",
+    "horizon",
+    "rows",
+    "events",
+    "brier_market",
+    "brier_model",
+    "log_loss_market",
+    "log_loss_model",
+    "skill",
+    "skill_low",
+    "skill_high",
+}
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def small(tmp_path: Path, settings) -> None:
+    settings.ENV = replace(settings.ENV, artefact_dir=tmp_path / "artefacts")
+    registry.forget()
+    revise.settings(
+        LearningSettings,
+        {"folds": 3, "bootstrap": 200, "min_events": 60, "min_rows": 200, "min_cell_events": 100},
+        author=None,
+        reason="small synthetic histories",
+        as_of=NOW - timedelta(days=1),
+    )
+
+
+def folder(path: Path, past: History) -> Path:
+    """The history as files of the recorded format."""
+    m = past.markets
+    path.mkdir()
+    whole = {"start_ts": "opens_at", "closed_ts": "close_at", "close_ref_ts": "close_at"}
+    texts = ("market_key", "venue", "dataset", "question", "category", "slug", "label_strength")
+    blank = ("tags", "outcomes", "condition_id", "event_slug", "token_id_0", "token_id_1")
+    m.select(
+        *texts,
+        *(pl.col(source).cast(pl.Int64).alias(name) for name, source in whole.items()),
+        *(pl.lit("", dtype=pl.String).alias(name) for name in (*blank, "label_source")),
+        group_key="event_key",
+        outcome=pl.col("payout").cast(pl.Int8),
+        volume=pl.lit(None, dtype=pl.Float64),
+        close_censored=pl.lit(value=False),
+    ).with_columns(outcomes=pl.lit('["Yes", "No"]')).write_parquet(path / "markets.parquet")
+    owner = np.repeat(np.arange(len(m)), np.diff(past.series.starts))
+    pl.DataFrame(
+        {
+            "market_key": m["market_key"].to_numpy()[owner],
+            "ts": past.series.known_at.astype(np.int64),
+            "price": past.series.price,
+            "bid": past.series.bid,
+            "ask": past.series.ask,
+            "last": np.full(len(owner), np.nan),
+            "volume24h": np.full(len(owner), np.nan),
+            "kind": "book_top_2min",
+            "dataset": "made_up",
+        }
+    ).write_parquet(path / "prices.parquet")
+    return path
+
+
+def test_without_a_served_version_the_forecast_is_the_price_and_says_so(tmp_path: Path) -> None:
+    path = folder(tmp_path / "made", world(events=30))
+
+    found = evaluate.run(path, as_of=NOW)
+
+    assert found["version"] is None
+    assert "market price" in found["note"]
+    assert set(found["pooled"]) >= KEYS
+    assert found["pooled"]["skill"] == 0
+    assert {cell["horizon"] for cell in found["datasets"]} == {"1-6h", "6-24h"}
+    for cell in found["datasets"]:
+        assert set(cell) >= KEYS
+        assert cell["brier_model"] == cell["brier_market"]
+        assert cell["insufficient"]
+    assert sum(cell["rows"] for cell in found["datasets"]) == found["pooled"]["rows"] == 30 * 6
+    assert json.loads(Evaluation.objects.get().result) == found
+
+
+def test_scores_equal_a_count_by_hand(tmp_path: Path) -> None:
+    past = world(events=40)
+    found = evaluate.run(folder(tmp_path / "made", past), as_of=NOW)
+
+    price = past.series.price.reshape(40, 12)[:, ::2].round(6)
+    payout = past.markets["payout"].to_numpy()[:, None]
+    assert found["pooled"]["brier_market"] == pytest.approx(np.mean((price - payout) ** 2))
+
+
+def test_only_decisions_after_the_served_versions_data_count(tmp_path: Path) -> None:
+    past = world(events=1300, slope=2.0)
+    bound = START + 900 * 4 * 3600
+    until = datetime.fromtimestamp(bound, tz=UTC)
+    row = train.run(until=until, seed=7, as_of=NOW, history=past)
+    assert row.version is not None
+    path = folder(tmp_path / "made", past)
+
+    found = evaluate.run(path, as_of=NOW)
+
+    after = row.version.data_until.timestamp()
+    hours = past.series.known_at.reshape(1300, 12)[:, ::2]
+    assert found["pooled"]["rows"] == np.count_nonzero(hours > after)
+    assert found["pooled"]["skill"] > 0
+    assert found["pooled"]["log_loss_model"] < found["pooled"]["log_loss_market"]
+    per_dataset = evaluate.run(path, as_of=NOW, span_per_dataset=True)
+    assert per_dataset["pooled"]["rows"] == found["pooled"]["rows"]
+
+
+def test_chunks_do_not_change_the_forecast(tmp_path: Path, monkeypatch) -> None:
+    past = world(events=1200, slope=2.0)
+    train.run(until=None, seed=7, as_of=NOW, history=past)
+    config = LearningSettings.objects.current(as_of=NOW).as_config()
+    settings_ = PredictionSettings.objects.current(as_of=NOW).as_config()
+    later = np.full(1200, -np.inf)
+
+    def said() -> np.ndarray:
+        return evaluate.forecast(
+            past, bundle=registry.served(), config=config, settings=settings_, after=later
+        ).model
+
+    whole = said()
+    monkeypatch.setattr(evaluate, "CHUNK", 777)
+
+    assert np.array_equal(whole, said())
+
+
+def test_the_command_prints_json_and_a_table(tmp_path: Path, capsys) -> None:
+    path = folder(tmp_path / "made", world(events=30))
+
+    call_command("evaluate", str(path), "--json")
+    assert set(json.loads(capsys.readouterr().out)["pooled"]) >= KEYS
+    call_command("evaluate", str(path))
+    assert "No version is served" in capsys.readouterr().out
+
+
+def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="nowhere") as refusal:
+        call_command("evaluate", str(tmp_path / "nowhere"))
+
+    assert refusal.value.returncode == 1

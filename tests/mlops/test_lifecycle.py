@@ -1,0 +1,169 @@
+"""Moves of experts: legal ones only, each with evidence; a rollback changes what is served."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+
+from config.kernel.models import DomainEvent
+from mlops import lifecycle
+from mlops.models import ExpertTransition
+from predictions import registry
+from predictions.core.ensemble import Blend
+from predictions.core.estimators import Recalibration
+from predictions.models import Expert, ExpertState, ModelVersion
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def artefacts(tmp_path: Path, settings) -> None:
+    from dataclasses import replace
+
+    settings.ENV = replace(settings.ENV, artefact_dir=tmp_path)
+    registry.forget()
+
+
+def version(*, slope: float = 0.3) -> ModelVersion:
+    rng = np.random.default_rng(1)
+    price = rng.uniform(0.1, 0.9, 400)
+    y = (rng.random(400) < price).astype(float)
+    recalibration = Recalibration(root_=(0.0, slope))
+    blend = Blend.fit(
+        {"recalibration": np.zeros(400)},
+        price,
+        y,
+        event=np.arange(400),
+        cell=np.zeros(400, dtype=np.int64),
+        cap=0.7,
+        allowed=frozenset({0}),
+    )
+    return registry.register(
+        members={"recalibration": recalibration},
+        blend=blend,
+        span=registry.Span(data_from=NOW - timedelta(days=9), data_until=NOW, rows=400, events=400),
+        seed=7,
+        trials=1,
+        actor="test",
+        as_of=NOW,
+    )
+
+
+def told(**evidence) -> dict:
+    return {"evidence": evidence or {"reason": "test"}, "actor": "ada", "as_of": NOW}
+
+
+def test_a_promotion_leaves_every_step_with_evidence_and_author() -> None:
+    first = version()
+
+    lifecycle.promote("gate", version=first, **told(skill=0.01))
+
+    steps = ExpertTransition.objects.filter(expert_id="gate").order_by("id")
+    assert [(s.before, s.after) for s in steps] == [
+        ("UNTRAINED", "SHADOW"),
+        ("SHADOW", "ACTIVE"),
+    ]
+    assert {s.actor for s in steps} == {"ada"}
+    assert json.loads(steps[1].evidence) == {"skill": 0.01}
+    assert DomainEvent.objects.filter(kind="expert.moved", subject="expert:gate").exists()
+
+
+def test_a_rollback_changes_what_is_served() -> None:
+    first, second = version(slope=0.3), version(slope=0.6)
+    lifecycle.promote("gate", version=first, **told())
+    lifecycle.promote("gate", version=second, **told())
+    served = registry.served()
+    assert served is not None
+    x, logit, cell = np.zeros((1, 1)), np.array([1.0]), np.array([0])
+    before = served.members["recalibration"].correction(x, logit, cell)
+
+    lifecycle.rollback("gate", **told())
+
+    again = registry.served()
+    assert again is not None
+    assert (served.version, again.version) == (second.pk, first.pk)
+    after = again.members["recalibration"].correction(x, logit, cell)
+    assert (before.tolist(), after.tolist()) == ([0.6], [0.3])
+
+
+def test_a_rollback_without_an_earlier_version_names_the_remedy() -> None:
+    lifecycle.promote("gate", version=version(), **told())
+
+    with pytest.raises(lifecycle.NothingToServe, match="suspend it"):
+        lifecycle.rollback("gate", **told())
+
+
+def test_a_suspended_gate_serves_nothing_and_training_does_not_bring_it_back() -> None:
+    lifecycle.promote("gate", version=version(), **told())
+    assert lifecycle.follows_training("gate")
+
+    lifecycle.demote("gate", to=ExpertState.SUSPENDED, **told())
+
+    assert registry.served() is None
+    assert not lifecycle.follows_training("gate")
+
+
+@pytest.mark.parametrize("to", sorted(ExpertState.values))
+@pytest.mark.parametrize("state", sorted(ExpertState.values))
+def test_only_moves_of_the_table_are_made(state: str, to: str) -> None:
+    made = version()
+    Expert.objects.filter(slug="gate").update(state=state, served=made)
+
+    if to in lifecycle.MOVES[state]:
+        assert lifecycle.move("gate", to=to, version=made, **told()).after == to
+        assert Expert.objects.get(slug="gate").state == to
+    else:
+        with pytest.raises(lifecycle.IllegalMove):
+            lifecycle.move("gate", to=to, version=made, **told())
+        assert Expert.objects.get(slug="gate").state == state
+        assert not ExpertTransition.objects.exists()
+
+
+def test_a_demotion_cannot_promote() -> None:
+    registry.ensure_experts()
+
+    with pytest.raises(lifecycle.IllegalMove):
+        lifecycle.demote("gate", to=ExpertState.ACTIVE, **told())
+
+
+def test_a_version_of_another_expert_is_not_promoted() -> None:
+    version()
+    member = ModelVersion.objects.get(expert_id="recalibration")
+
+    with pytest.raises(lifecycle.NothingToServe, match="belongs to recalibration"):
+        lifecycle.promote("gate", version=member, **told())
+
+
+def test_the_command_moves_and_lists_experts(capsys) -> None:
+    version()
+
+    call_command("experts", "promote", "gate", "--reason", "looked at it", "--json")
+
+    rows = {e["slug"]: e for e in json.loads(capsys.readouterr().out)["experts"]}
+    assert rows["gate"]["state"] == "ACTIVE"
+    assert rows["gate"]["version"] == 1
+    call_command("experts", "suspend", "gate", "--reason", "drift")
+    assert "SUSPENDED" in capsys.readouterr().out
+    last = ExpertTransition.objects.order_by("-id").first()
+    assert last is not None
+    assert json.loads(last.evidence) == {"reason": "drift"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["promote", "gate"], 2),
+        (["promote", "nobody", "--reason", "x"], 2),
+        (["promote", "gate", "--reason", "x"], 1),
+        (["rollback", "gate", "--reason", "x"], 1),
+    ],
+)
+def test_the_command_says_what_is_wrong(arguments: list[str], code: int) -> None:
+    with pytest.raises(CommandError) as refusal:
+        call_command("experts", *arguments)
+
+    assert refusal.value.returncode == code

@@ -1,0 +1,184 @@
+"""Training as a job: refused, failed or served, always a row."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+
+from config.kernel import jobs, revise
+from config.kernel.models import Job
+from markets.history import History
+from mlops import labels, lifecycle, train
+from mlops.models import LearningSettings, TrainingRun
+from predictions import registry
+from predictions.core import ensemble
+from predictions.models import Expert, PredictionSettings
+from tests.mlops.worlds import START, world
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def small(tmp_path: Path, settings) -> None:
+    settings.ENV = replace(settings.ENV, artefact_dir=tmp_path, archive_dir=tmp_path / "archive")
+    registry.forget()
+    revise.settings(
+        LearningSettings,
+        {
+            "folds": 3,
+            "bootstrap": 200,
+            "min_events": 60,
+            "min_rows": 200,
+            "min_cell_events": 100,
+        },
+        author=None,
+        reason="small synthetic histories",
+        as_of=NOW - timedelta(days=1),
+    )
+
+
+def trained(history: History, *, until: datetime | None = None, **knobs) -> TrainingRun:
+    return train.run(until=until, seed=7, as_of=NOW, history=history, **knobs)
+
+
+def test_a_training_is_served_and_says_from_what_it_came() -> None:
+    row = trained(world(events=1200, slope=2.0))
+
+    served = registry.served()
+    assert row.status == TrainingRun.Status.SUCCEEDED
+    assert served is not None
+    assert served.version == row.version_id
+    assert row.dataset is not None
+    assert row.dataset.events == 1200
+    assert json.loads(row.metrics)["out_of_fold"]["skill"] > 0
+    assert Expert.objects.get(slug="gate").state == "ACTIVE"
+    assert Job.objects.get(kind="train").status == Job.Status.DONE
+    assert row.finished_at is not None
+    assert row.finished_at >= row.started_at
+
+
+def test_only_what_was_known_by_the_bound_is_learned() -> None:
+    bound = datetime.fromtimestamp(START + 300 * 4 * 3600, tz=UTC)
+
+    row = trained(world(events=600), until=bound)
+
+    assert row.version is not None
+    assert row.version.data_until <= bound
+    assert row.version.events < 301
+
+
+def test_too_little_data_is_a_refused_run_that_names_the_remedy() -> None:
+    row = trained(world(events=20))
+
+    assert row.status == TrainingRun.Status.REFUSED
+    assert "import more history" in row.error
+    assert registry.served() is None
+    assert Job.objects.get(kind="train").status == Job.Status.FAILED
+
+
+def test_a_suspected_leak_is_refused_and_nothing_is_served() -> None:
+    row = trained(world(events=900, leak=True))
+
+    assert row.status == TrainingRun.Status.REFUSED
+    assert "audit" in row.error
+    assert registry.served() is None
+
+
+def test_a_broken_training_is_a_failed_row_and_frees_the_next_one() -> None:
+    def broken(_done: int, _total: int) -> None:
+        raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError):
+        trained(world(events=300), progress=broken)
+
+    assert TrainingRun.objects.get().status == TrainingRun.Status.FAILED
+    assert trained(world(events=300)).status == TrainingRun.Status.SUCCEEDED
+
+
+def test_two_trainings_never_run_at_once() -> None:
+    jobs.start(train.KIND, "outcome", as_of=NOW)
+
+    with pytest.raises(jobs.AlreadyRunning):
+        trained(world(events=300))
+
+
+def test_a_second_training_serves_its_own_version_and_a_rollback_the_first() -> None:
+    first = trained(world(events=900, slope=2.0))
+    second = trained(world(events=1000, slope=2.0))
+    served = registry.served()
+    assert served is not None
+    assert served.version == second.version_id
+
+    lifecycle.rollback("gate", evidence={"reason": "test"}, actor="ada", as_of=NOW)
+
+    again = registry.served()
+    assert again is not None
+    assert again.version == first.version_id
+
+
+def test_a_suspended_gate_is_trained_but_not_served() -> None:
+    trained(world(events=300))
+    lifecycle.demote("gate", to="SUSPENDED", evidence={"reason": "test"}, actor="ada", as_of=NOW)
+
+    row = trained(world(events=400))
+
+    assert row.status == TrainingRun.Status.SUCCEEDED
+    assert registry.served() is None
+
+
+def test_domains_never_seen_in_training_stay_the_price_bit_for_bit() -> None:
+    trained(world(events=1200, slope=2.0, category="sports"))
+    bundle = registry.served()
+    assert bundle is not None
+    config = PredictionSettings.objects.current(as_of=NOW).as_config()
+    learning = LearningSettings.objects.current(as_of=NOW).as_config()
+    for category, moved in (("sports", True), ("politics", False)):
+        data = labels.examples(
+            world(events=50, slope=2.0, category=category), until=None, config=learning
+        )
+
+        said = ensemble.forecast(bundle, data.x, data.price, cell=data.cell, config=config)
+
+        assert bool((said.probability != data.price).any()) is moved
+        if not moved:
+            assert np.array_equal(said.probability, data.price)
+
+
+def test_training_waits_for_enough_new_answers() -> None:
+    trained(world(events=300))
+
+    assert train.when_due(as_of=NOW + timedelta(hours=1)) is None
+
+
+def test_a_bundle_for_a_replay_is_fitted_without_a_row() -> None:
+    config = LearningSettings.objects.current(as_of=NOW).as_config()
+    data = labels.examples(world(events=300), until=None, config=config)
+
+    bundle = train.fit(data, config=config, seed=7)
+
+    assert bundle is not None
+    assert bundle.version is None
+    assert train.fit(data.take(np.arange(10)), config=config, seed=7) is None
+    assert not TrainingRun.objects.exists()
+
+
+def test_the_command_reports_a_refusal_with_exit_code_one(capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        call_command("train", "--json", "--seed", "3", "--until", "2026-01-01")
+
+    told = json.loads(capsys.readouterr().out)
+    assert stopped.value.code == 1
+    assert told["status"] == "REFUSED"
+    assert told["seed"] == 3
+
+
+def test_the_command_refuses_a_moment_that_is_none() -> None:
+    with pytest.raises(CommandError) as refusal:
+        call_command("train", "--until", "yesterday-ish")
+
+    assert refusal.value.returncode == 2
