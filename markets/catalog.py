@@ -63,10 +63,10 @@ def sync(*, as_of: datetime, limit: int | None = None, venue: Gamma | None = Non
     for page in source.events():
         _refuse(page.refused, report, as_of=as_of)
         store(page.events, report, simulated=source.simulated, as_of=as_of)
+        report.complete = not page.next_cursor
         if limit is not None and report.markets >= limit:
             break
-    else:
-        report.complete = True
+    if report.complete:
         report.delisted = _delist(report.seen, simulated=source.simulated, as_of=as_of)
     _store_epochs(source, report, as_of=as_of)
     log.info("catalogue.synced", **report.figures())

@@ -1,0 +1,122 @@
+"""The timed work and the command read a venue over the wire: here the stand-in, on this machine."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+import stamina
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from config.kernel import revise
+from markets import tasks
+from markets.adapters import clob_data, gamma
+from markets.models import IngestSettings, Market, Origin, Quote, RawMessage, Resolution
+from sandbox.core.world import World
+from sandbox.server import serve
+from sandbox.venue import StandIn
+
+pytestmark = pytest.mark.django_db
+
+SEED = 7
+
+
+@pytest.fixture
+def stand_in(settings: Any) -> Iterator[str]:
+    server = serve(StandIn(World(SEED, "demo")), host="127.0.0.1", port=0)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    settings.ENV = replace(
+        settings.ENV, venue_gamma_url=f"{address}/gamma", venue_clob_url=f"{address}/clob"
+    )
+    yield address
+    for service in (gamma, clob_data):
+        service.connect()._http.client.close()
+        service._at.cache_clear()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def minutes_count() -> None:
+    """Settings for a world whose markets live for minutes."""
+    revise.settings(
+        IngestSettings,
+        {"min_seconds_left": 1, "min_epoch_seconds_left": 1, "min_depth_usd": 1.0},
+        author=None,
+        reason="markets of the stand-in live for minutes",
+        as_of=timezone.now() - timedelta(hours=1),
+    )
+
+
+def test_the_tasks_follow_the_stand_in_from_listing_to_result(
+    stand_in: str, minutes_count: None
+) -> None:
+    tasks.sync_catalogue(unheard_of="tolerated")
+    tasks.sync_epochs()
+    tasks.refresh_universe()
+    before = Quote.objects.count()
+    tasks.refresh_quotes()
+
+    assert set(Market.objects.values_list("origin", flat=True)) == {Origin.SANDBOX}
+    assert Market.objects.filter(tracked=True).exists()
+    assert before > 0
+    assert Quote.objects.count() > before
+    assert not RawMessage.objects.exists()
+
+
+def test_results_of_the_stand_in_are_recorded(stand_in: str, minutes_count: None) -> None:
+    tasks.sync_catalogue()
+    number = next(
+        h.market_number(0)
+        for h in World(SEED, "demo").resolved(
+            int(timezone.now().timestamp()) - 600, int(timezone.now().timestamp())
+        )
+    )
+    source = Market.objects.first()
+    assert source is not None
+    Market.objects.create(
+        venue="sandbox",
+        venue_key=str(number),
+        event=source.event,
+        question="ended before we looked",
+        origin=Origin.SANDBOX,
+        scheduled_end_at=timezone.now() - timedelta(seconds=5),
+        received_at=timezone.now(),
+    )
+
+    tasks.check_resolutions()
+
+    assert Resolution.objects.filter(market__venue_key=str(number)).exists()
+
+
+def test_the_command_reports_as_json_and_as_tables(
+    stand_in: str, minutes_count: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = StringIO()
+    call_command("sync_catalogue", "--json", "--limit", "5", stdout=out)
+    report = json.loads(out.getvalue())
+    call_command("sync_catalogue")
+
+    assert report["markets"] >= 5
+    assert report["complete"] is True
+    assert sum(report["universe"].values()) == report["markets"]
+    assert "Universe" in capsys.readouterr().out
+
+
+def test_an_unreachable_venue_is_one_sentence_with_its_remedy(settings: Any) -> None:
+    settings.ENV = replace(settings.ENV, venue_gamma_url="http://127.0.0.1:1/gamma")
+
+    with (
+        stamina.set_testing(True, attempts=1),
+        pytest.raises(CommandError, match="check VENUE_GAMMA_URL") as failure,
+    ):
+        call_command("sync_catalogue")
+    assert failure.value.returncode == 1
