@@ -73,15 +73,18 @@ def compute(series: QuoteSeries, facts: MarketFacts, snapshots: Snapshots) -> Fl
     return out
 
 
-def price_at(series: QuoteSeries, snapshots: Snapshots, max_age_s: float) -> Floats:
-    """Newest price known at each snapshot, float64[rows]; NaN where none is young enough."""
+def price_at(series: QuoteSeries, snapshots: Snapshots, max_age_s: float | Floats) -> Floats:
+    """Newest price known at each snapshot, float64[rows]; NaN where none is young enough.
+
+    `max_age_s` is one limit for all rows, or float64[rows].
+    """
     prices: Floats = kernels.prices_at(
         series.starts,
         series.known_at,
         series.price,
         snapshots.market,
         snapshots.as_of,
-        float(max_age_s),
+        np.array(np.broadcast_to(max_age_s, snapshots.rows), dtype=np.float64),
     )
     return prices
 

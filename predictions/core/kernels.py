@@ -50,15 +50,15 @@ def priced(price: Floats, first: int, end: int) -> int:
 
 @njit
 def prices_at(
-    starts: Ints, known_at: Floats, price: Floats, market: Ints, as_of: Floats, max_age_s: float
+    starts: Ints, known_at: Floats, price: Floats, market: Ints, as_of: Floats, max_age_s: Floats
 ) -> Floats:
-    """Newest known price per row, NaN where it is older than `max_age_s` or there is none."""
+    """Newest known price per row, NaN where it is older than its limit or there is none."""
     out = np.full(len(market), np.nan)
     for row in range(len(market)):
         begin = starts[market[row]]
         last = known_by(known_at, begin, starts[market[row] + 1], as_of[row])
         i = priced(price, begin, last)
-        if i >= 0 and as_of[row] - known_at[i] <= max_age_s:
+        if i >= 0 and as_of[row] - known_at[i] <= max_age_s[row]:
             out[row] = price[i]
     return out
 

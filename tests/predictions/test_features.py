@@ -140,6 +140,7 @@ def test_a_price_counts_up_to_its_age_limit_and_no_longer():
 
     assert prices[0] == prices[1] == series.price[-1]
     assert np.isnan(prices[2])
+    assert np.isfinite(features.price_at(series, asked, np.array([0.0, 60.0, 61.0]))).all()
 
 
 def test_the_registry_names_every_column_once_with_unit_and_meaning_of_missing():
