@@ -97,7 +97,7 @@ def assemble(
 
     What became known after `until` is erased: quotes, labels, and closes that nobody had announced.
     """
-    markets = _erase_after(markets.select(FACTS), _seconds(until))
+    markets = _erase_after(markets.select(FACTS).sort("market_key"), _seconds(until))
     rows = _gather(markets.select("market_key").with_row_index("row"), quotes, since, until)
     order, row = _ordered(rows)
     if since is not None or until is not None:

@@ -175,7 +175,7 @@ class Migration(migrations.Migration):
                 ('ask_depth', models.FloatField(help_text='shares on the visible ask levels', null=True)),
                 ('volume_24h', models.FloatField(help_text='dollars', null=True)),
                 ('levels', models.BinaryField(help_text='float64[2, n, 2]: bids then asks, best first, (price, shares)', null=True)),
-                ('market', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='markets.market')),
+                ('market', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, to='markets.market')),
             ],
         ),
         migrations.CreateModel(

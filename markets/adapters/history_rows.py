@@ -1,0 +1,106 @@
+"""The other tables of recorded history in our own columns: order books, trades, spot prices."""
+
+import hashlib
+from datetime import datetime
+from decimal import Decimal
+
+import polars as pl
+
+from config.kernel.units import decimal
+from markets.adapters.history_frames import TIME, Files, Types
+from markets.core import book
+from markets.models import QuoteKind
+
+TICKS_AT_THEIR_END = ("cf_benchmarks_rti60s",)
+EXCHANGES = ("0x4bfb41d5", "0xc5d563a3")
+DEPTH = range(1, 6)
+TRADE_IDENTITY = (
+    "market_key tx_hash order_hash wallet maker taker token_id ts side outcome price size"
+)
+
+
+def levels(files: Files) -> pl.DataFrame:
+    """Packed five-level books by market_key, observed_at and kind; each instant once."""
+    schema = Types(market_key=pl.String, observed_at=TIME, kind=pl.Int16, levels=pl.Binary)
+    if "books_l2_5.parquet" not in files:
+        return pl.DataFrame(schema=schema)
+    sides = [
+        f"{side}_{what}_up_{n}" for side in ("bid", "ask") for n in DEPTH for what in ("px", "sz")
+    ]
+    rows = (
+        files["books_l2_5.parquet"]
+        .select("epoch_key", (pl.col("ts_ms") * 1000).cast(TIME), *sides)
+        .unique(["epoch_key", "ts_ms"], keep="first", maintain_order=True)
+        .collect()
+    )
+    packed = [
+        (key, at, int(QuoteKind.BOOK), _pack(at, figures)) for key, at, *figures in rows.rows()
+    ]
+    return pl.DataFrame(packed, schema=schema, orient="row")
+
+
+def _pack(at: datetime, figures: list[float | None]) -> bytes:
+    pairs = list(zip(figures[::2], figures[1::2], strict=True))
+    return book.pack(book.build(at, _present(pairs[:5]), _present(pairs[5:])))
+
+
+def _present(pairs: list[tuple[float | None, float | None]]) -> list[tuple[Decimal, Decimal]]:
+    return [(decimal(p), decimal(n)) for p, n in pairs if p is not None and n is not None]
+
+
+def trades(files: Files) -> pl.DataFrame:
+    """Public trades, columns of the table with `market_key` in place of the market's number.
+
+    On chain one match appears as each maker order and once more as the taker's own order, whose
+    counterparty is an exchange contract: the repetition is left out.
+    """
+    if "trades.parquet" not in files:
+        return pl.DataFrame()
+    rows = files["trades.parquet"].filter(
+        ~pl.any_horizontal(
+            pl.col("taker").str.to_lowercase().str.starts_with(e).fill_null(value=False)
+            for e in EXCHANGES
+        )
+    )
+    at = (pl.col("ts") * 1_000_000).cast(TIME)
+    frame = rows.select(
+        "market_key",
+        pl.concat_str(TRADE_IDENTITY.split(), separator="|", ignore_nulls=True).alias("trade_key"),
+        pl.col("outcome")
+        .replace_strict(
+            {"Yes": 0, "Up": 0, "No": 1, "Down": 1}, default=None, return_dtype=pl.Int16
+        )
+        .alias("outcome_index"),
+        at.alias("observed_at"),
+        at.alias("received_at"),
+        "side",
+        "price",
+        pl.col("size").alias("shares"),
+        pl.coalesce("wallet", "maker", pl.lit("")).str.slice(0, 44).alias("wallet"),
+        pl.col("tx_hash").fill_null("").str.slice(0, 68),
+        "dataset",
+    ).collect()
+    digests = [hashlib.blake2b(k.encode(), digest_size=16).hexdigest() for k in frame["trade_key"]]
+    return frame.with_columns(trade_key=pl.Series(digests))
+
+
+def spot(files: Files) -> pl.DataFrame:
+    """Spot prices, columns of the table; `observed_at` is when the price was complete.
+
+    Bars are stamped with their start and known at their end; a one-second tick is the last of its
+    second; the index means stand at the boundary that they end on.
+    """
+    if "spot_klines.parquet" not in files:
+        return pl.DataFrame()
+    late = pl.when(pl.col("exchange").is_in(TICKS_AT_THEIR_END)).then(0).otherwise("interval_s")
+    return (
+        files["spot_klines.parquet"]
+        .select(
+            "asset",
+            pl.col("exchange").alias("source"),
+            "interval_s",
+            ((pl.col("ts") + late) * 1_000_000).cast(TIME).alias("observed_at"),
+            *(pl.col(c).cast(pl.Float64) for c in ("close", "open", "high", "low", "volume")),
+        )
+        .collect()
+    )

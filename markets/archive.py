@@ -1,0 +1,123 @@
+"""The cold store: the tables of history as Parquet, one folder a dataset, one file a month."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+from django.conf import settings
+
+from markets import history
+from markets.adapters.history_frames import MARKETS, QUOTES, WEAK
+from markets.history import History
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "markets": ("market_key",),
+    "quotes": ("market_key", "observed_at", "kind"),
+    "trades": ("trade_key",),
+    "spot": ("asset", "source", "interval_s", "observed_at"),
+}
+ARCHIVED_QUOTES = QUOTES | {"levels": pl.Binary}
+
+
+def write(table: str, frame: pl.DataFrame, *, dataset: str) -> int:
+    """Merge rows into a table's months; returns how many rows are new or differ.
+
+    Rows of a known key replace the stored ones. Tables without a key (not in `KEYS`) are replaced
+    whole. A reader sees the old file or the new one, never a part.
+    """
+    written = 0
+    for name, part in _months(table, frame):
+        key = KEYS.get(table)
+        fresh = part if key is None else _once(part, key)
+        written += _merge(_folder(table, dataset) / f"{name}.parquet", fresh, key)
+    return written
+
+
+def files(table: str, datasets: Sequence[str] = ()) -> list[Path]:
+    """The files of a table, of the named datasets or of all, in a stable order."""
+    names = datasets or [
+        folder.name.removeprefix("dataset=") for folder in _root(table).glob("dataset=*")
+    ]
+    return sorted(file for name in names for file in _folder(table, name).glob("*.parquet"))
+
+
+def read(table: str, datasets: Sequence[str] = ()) -> pl.DataFrame:
+    """All rows of a table as they were written, empty where nothing was."""
+    found = files(table, datasets)
+    return pl.concat([pl.read_parquet(f) for f in found]) if found else pl.DataFrame()
+
+
+def load(*, datasets: Sequence[str] = (), until: datetime | None = None) -> History:
+    """History from the archive, the same as `history.load` gives from the files it came from.
+
+    `until` erases what became known later. Weakly labelled datasets must be named.
+    """
+    chosen = [
+        f for f in files("markets", datasets) if datasets or f.parent.name != f"dataset={WEAK}"
+    ]
+    names = [f.parent.name.removeprefix("dataset=") for f in chosen]
+    quotes = files("quotes", names) if names else []
+    markets = [pl.read_parquet(f) for f in chosen] or [pl.DataFrame(schema=MARKETS)]
+    return history.assemble(
+        pl.concat(markets),
+        [pl.scan_parquet(f, glob=False).select(list(QUOTES)) for f in quotes],
+        since=None,
+        until=until,
+        digest=history.digest([*chosen, *quotes], datasets, None, until),
+    )
+
+
+def _root(table: str) -> Path:
+    return Path(settings.ENV.archive_dir) / table
+
+
+def _folder(table: str, dataset: str) -> Path:
+    if not dataset or "/" in dataset or dataset.startswith("."):
+        raise ValueError(f"a dataset is named by a plain word, not {dataset!r}")
+    return _root(table) / f"dataset={dataset}"
+
+
+def _months(table: str, frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    if "observed_at" not in frame.columns:
+        yield table, frame
+        return
+    month = pl.col("observed_at").dt.strftime("%Y-%m")
+    names = frame.select(month.unique(maintain_order=True)).to_series().to_list()
+    for name in names:
+        yield str(name), frame if len(names) == 1 else frame.filter(month == name)
+
+
+def _once(frame: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
+    """By key, the last row of each; big frames are copied no more often than they must be."""
+    if not frame.select(key).is_unique().all():
+        frame = frame.unique(key, keep="last", maintain_order=True)
+    return frame.sort(key)
+
+
+def _merge(file: Path, fresh: pl.DataFrame, key: Sequence[str] | None) -> int:
+    stored = pl.read_parquet(file) if file.exists() else fresh.clear()
+    if stored.equals(fresh):
+        return 0
+    if key is None:
+        _replace(file, fresh)
+        return len(fresh)
+    known = stored.select(pl.struct(stored.columns).hash().alias("was"), *key)
+    now = fresh.select(pl.struct(fresh.columns).hash().alias("is"), *key)
+    same = now.join(known, on=list(key), how="inner").filter(pl.col("is") == pl.col("was"))
+    differing = len(fresh) - len(same)
+    if differing:
+        merged = pl.concat([stored, fresh]).unique(list(key), keep="last").sort(list(key))
+        _replace(file, merged)
+    return differing
+
+
+def _replace(file: Path, frame: pl.DataFrame) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(f".{os.getpid()}.partial")
+    try:
+        frame.write_parquet(partial, compression="zstd")
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
