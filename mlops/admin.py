@@ -1,8 +1,17 @@
 """Learning in the admin: experts, artefacts, trainings, evaluations, backtests; settings."""
 
-from django.contrib import admin
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 
 from config.kernel.admin import FactAdmin, FactInline, SettingsAdmin, pretty_json
+from mlops import lifecycle
 from mlops.models import (
     Backtest,
     Dataset,
@@ -11,13 +20,25 @@ from mlops.models import (
     LearningSettings,
     TrainingRun,
 )
-from predictions.models import Expert, ModelVersion
+from predictions.models import Expert, ExpertState, ModelVersion
 
 
 class TransitionInline(FactInline):
     model = ExpertTransition
     fields = ("moved_at", "before", "after", "version", "actor", "evidence")
     ordering = ("-moved_at",)
+
+
+def move_expert(
+    slug: str, *, verb: str, evidence: Mapping[str, Any], actor: str, as_of: datetime
+) -> ExpertTransition:
+    """Carry out one lifecycle verb."""
+    if verb == "PROMOTE":
+        return lifecycle.promote(slug, evidence=evidence, actor=actor, as_of=as_of)
+    if verb == "ROLLBACK":
+        return lifecycle.rollback(slug, evidence=evidence, actor=actor, as_of=as_of)
+    to = ExpertState(verb)
+    return lifecycle.demote(slug, to=to, evidence=evidence, actor=actor, as_of=as_of)
 
 
 @admin.register(Expert)
@@ -28,6 +49,48 @@ class ExpertAdmin(FactAdmin):
     list_select_related = ("served",)
     ordering = ("slug",)
     inlines = (TransitionInline,)
+    change_form_outer_before_template = "admin/mlops/expert_move.html"
+    VERBS: ClassVar = (
+        ("PROBATION", "Put on probation"),
+        ("SUSPENDED", "Suspend: out of service"),
+        ("PROMOTE", "Promote the newest version"),
+        ("ROLLBACK", "Roll back to the version before"),
+        ("DEPRECATED", "Deprecate, for good"),
+    )
+
+    def get_urls(self) -> list[URLPattern]:
+        move = self.admin_site.admin_view(self.move_view)
+        return [path("<slug:slug>/move/", move, name="expert_move"), *super().get_urls()]
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra: Any = None
+    ) -> HttpResponse:
+        may = request.user.has_perm("predictions.change_expert")
+        context = {**(extra or {}), "expert_verbs": self.VERBS, "may_move": may}
+        return super().changeform_view(request, object_id, form_url, context)  # type: ignore[no-any-return]
+
+    def move_view(self, request: HttpRequest, slug: str) -> HttpResponse:
+        """Promote, demote or roll back, with a reason."""
+        if not request.user.has_perm("predictions.change_expert"):
+            raise PermissionDenied
+        back = HttpResponseRedirect(reverse("admin:predictions_expert_change", args=[slug]))
+        verb, reason = request.POST.get("verb", ""), request.POST.get("reason", "").strip()
+        if request.method != "POST" or verb not in dict(self.VERBS) or not reason:
+            messages.error(request, "Choose a move and give the reason.")
+            return back
+        try:
+            moved = move_expert(
+                slug,
+                verb=verb,
+                evidence={"reason": reason, "by_hand": True},
+                actor=request.user.get_username(),
+                as_of=timezone.now(),
+            )
+        except (lifecycle.IllegalMove, lifecycle.NothingToServe) as refused:
+            messages.error(request, str(refused))
+        else:
+            messages.success(request, f"{slug}: {moved.before} → {moved.after}")
+        return back
 
 
 @admin.register(ModelVersion)

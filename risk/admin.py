@@ -104,7 +104,7 @@ class RiskDecisionAdmin(FactAdmin):
     list_display = (
         "decided_at",
         "market",
-        "mode",
+        "ledger",
         "requested_shares",
         "approved_shares",
         "denials",
@@ -124,7 +124,7 @@ class RiskDecisionAdmin(FactAdmin):
 class EquityPointAdmin(FactAdmin):
     list_display = (
         "observed_at",
-        "mode",
+        "ledger",
         "risk_equity",
         "cash",
         "open_cost",

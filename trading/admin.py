@@ -45,7 +45,7 @@ class TradeIntentAdmin(FactAdmin):
         "side",
         "shares",
         "limit_price",
-        "mode",
+        "ledger",
         "status",
         "reason",
     )
@@ -65,7 +65,7 @@ class ApprovalAdmin(FactAdmin):
 
 @admin.register(Claim)
 class ClaimAdmin(FactAdmin):
-    list_display = ("market", "mode", "wallet", "outcome_index", "taken_at", "released_at")
+    list_display = ("market", "ledger", "wallet", "outcome_index", "taken_at", "released_at")
     list_filter = ("mode", ("released_at", admin.EmptyFieldListFilter))
     search_fields = ("market__question",)
     list_select_related = ("market",)
@@ -81,7 +81,7 @@ class OrderAdmin(FactAdmin):
         "shares",
         "filled_shares",
         "price",
-        "mode",
+        "ledger",
         "status",
         "reason",
     )
@@ -93,7 +93,7 @@ class OrderAdmin(FactAdmin):
 
 @admin.register(Fill)
 class FillAdmin(FactAdmin):
-    list_display = ("observed_at", "order", "mode", "shares", "price", "fee")
+    list_display = ("observed_at", "order", "ledger", "shares", "price", "fee")
     list_filter = ("mode",)
     search_fields = ("key", "order__market__question")
     list_select_related = ("order",)
@@ -104,7 +104,7 @@ class PositionAdmin(FactAdmin):
     list_display = (
         "market",
         "outcome",
-        "mode",
+        "ledger",
         "shares",
         "cost",
         "realised",
@@ -119,7 +119,7 @@ class PositionAdmin(FactAdmin):
 
 @admin.register(Redemption)
 class RedemptionAdmin(FactAdmin):
-    list_display = ("created_at", "market", "mode", "shares", "payout", "status", "paid_at")
+    list_display = ("created_at", "market", "ledger", "shares", "payout", "status", "paid_at")
     list_filter = ("status", "mode")
     search_fields = ("market__question", "key")
     list_select_related = ("market",)
@@ -127,7 +127,7 @@ class RedemptionAdmin(FactAdmin):
 
 @admin.register(Transfer)
 class TransferAdmin(FactAdmin):
-    list_display = ("posted_at", "mode", "kind", "debit", "credit", "amount", "market", "key")
+    list_display = ("posted_at", "ledger", "kind", "debit", "credit", "amount", "market", "key")
     list_filter = ("mode", "kind", "debit", "credit")
     search_fields = ("key", "market__question")
     list_select_related = ("market",)

@@ -38,7 +38,12 @@ class FactAdmin(_ReadOnly, ModelAdmin):  # type: ignore[misc]
     paginator = InfinitePaginator
     list_per_page = 50
     ordering = ("-pk",)
-    list_filter_sheet = True
+    list_fullwidth = True
+
+    @admin.display(description="Mode", ordering="mode")
+    def ledger(self, obj: Any) -> str:
+        """The mode without its explanation."""
+        return str(obj.mode)
 
 
 class FactInline(_ReadOnly, TabularInline):  # type: ignore[misc]

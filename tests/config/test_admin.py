@@ -302,3 +302,41 @@ def test_the_timetable_opens_without_importing_any_task(client: Client) -> None:
 
     assert page.status_code == 200
     assert "regtask" not in page.content.decode()
+
+
+def test_an_expert_moves_by_hand_with_reason_and_author(client: Client) -> None:
+    version = make.ModelVersionFactory(expert__slug="bias", expert__algorithm="recalibration")
+    version.expert.served, version.expert.state = version, "ACTIVE"
+    version.expert.save()
+    address = reverse("admin:expert_move", args=["bias"])
+
+    client.post(address, {"verb": "SUSPENDED", "reason": " "})
+    before = version.expert.transitions.count()
+    client.post(address, {"verb": "SUSPENDED", "reason": "it drifts"})
+
+    version.expert.refresh_from_db()
+    moved = version.expert.transitions.get()
+    assert before == 0
+    assert version.expert.state == "SUSPENDED"
+    assert (moved.actor, "it drifts" in moved.evidence) == ("grace", True)
+
+
+def test_a_move_that_is_not_possible_says_why(client: Client) -> None:
+    make.ExpertFactory(slug="bias", state="UNTRAINED")
+
+    page = client.post(
+        reverse("admin:expert_move", args=["bias"]),
+        {"verb": "PROMOTE", "reason": "now"},
+        follow=True,
+    )
+
+    assert "no trained version" in page.content.decode()
+
+
+def test_staff_without_the_right_cannot_move_an_expert() -> None:
+    make.ExpertFactory(slug="bias")
+    client = staff_without_rights()
+
+    answer = client.post(reverse("admin:expert_move", args=["bias"]), {"verb": "SUSPENDED"})
+
+    assert answer.status_code == 403
