@@ -64,7 +64,7 @@ def test_negative_edge_creates_no_side_candidate():
     [
         (forecasts(price=np.nan), tops(), Reason.NO_PRICE),
         (forecasts(np.nan), tops(), Reason.NO_PRICE),
-        (forecasts(0.5, source="PRICE"), tops(), Reason.FALLBACK_NEUTRAL),
+        (forecasts(0.5, source="PRICE"), tops(), Reason.PRICE_ONLY),
         (forecasts(), tops(ask_0=np.nan), Reason.NO_BOOK),
         (forecasts(), tops(ask_1=np.nan), Reason.NO_BOOK),
         (forecasts(), tops(ask_0=0.48, ask_1=0.50), Reason.NO_BOOK),

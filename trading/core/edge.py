@@ -22,7 +22,7 @@ class Reason(StrEnum):
     """Why a signal stopped, in the order of the gates; PASSED where none stopped it."""
 
     NO_PRICE = "NO_PRICE"
-    FALLBACK_NEUTRAL = "FALLBACK_NEUTRAL"
+    PRICE_ONLY = "PRICE_ONLY"
     NO_BOOK = "NO_BOOK"
     UNKNOWN_FEES = "UNKNOWN_FEES"
     WIDE_SPREAD = "WIDE_SPREAD"
@@ -181,7 +181,7 @@ def _gates(
     )
     return {
         Reason.NO_PRICE: ~(np.isfinite(forecasts.price) & np.isfinite(forecasts.probability)),
-        Reason.FALLBACK_NEUTRAL: forecasts.source == PRICE_SOURCE,
+        Reason.PRICE_ONLY: forecasts.source == PRICE_SOURCE,
         Reason.NO_BOOK: ~(spread > 0),
         Reason.UNKNOWN_FEES: ~(np.isfinite(tops.fee_rate) & np.isfinite(tops.fee_exponent)),
         Reason.WIDE_SPREAD: ~(spread <= config.max_spread),

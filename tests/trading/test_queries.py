@@ -1,0 +1,138 @@
+"""What people read about trading."""
+
+import json
+from decimal import Decimal
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+
+from tests import factories
+from tests.factories import NOW, ago, ahead
+from tests.trading.world import LATER, a_cycle, a_market_worth_buying, decided, paper, traded
+from trading import queries, rebuild, submit, tasks
+from trading.models import Position
+
+pytestmark = pytest.mark.django_db
+
+
+def funnel():
+    rows = queries.funnel(since=ago(3600), as_of=ahead(3600))
+    return {(stage, reason): count for stage, reason, count in rows}
+
+
+def test_the_funnel_counts_every_stage_and_reason():
+    factories.MarketFactory(tracked=False, filter_reason="THIN")
+    a_market_worth_buying(probability=0.5)
+    a_market_worth_buying(tick_size=None)
+    traded()
+
+    counts = funnel()
+
+    assert counts["universe", ""] == 3
+    assert counts["filtered", "THIN"] == 1
+    assert counts["predicted", ""] == 3
+    assert counts["signalled", "NO_GROSS_EDGE"] == 1
+    assert counts["signalled", "PASSED"] == 2
+    assert counts["gated", "UNKNOWN_RULES"] == 1
+    assert counts["sized", ""] == counts["approved", ""] == counts["filled", ""] == 1
+
+
+def test_the_funnel_looks_at_its_span_only():
+    traded()
+
+    rows = queries.funnel(since=ahead(10), as_of=ahead(20))
+
+    assert all(count == 0 for stage, _, count in rows if stage != "universe")
+
+
+def test_what_was_sized_and_never_sent_says_so():
+    a_market_worth_buying()
+    decided()
+
+    submit.run(as_of=ahead(60), venues=paper())
+
+    assert funnel()["unsent", "EXPIRED"] == 1
+
+
+def test_the_portfolio_shows_free_cash_marks_and_gains():
+    traded()
+    factories.QuoteFactory(market=Position.objects.get().market, at=ahead(5), bid=0.60, ask=0.62)
+
+    books = queries.portfolio("PAPER", as_of=ahead(6))
+
+    held = books.held[0]
+    assert held.mark == held.position.shares * Decimal("0.61")
+    assert held.gain == held.mark - held.position.cost > 0
+    assert books.free_cash == 10_000 - held.position.cost
+    assert books.equity == books.free_cash + held.mark
+    assert books.figures.risk_equity < books.equity
+    assert books.state == "ACTIVE"
+    assert len(queries.recent_fills("PAPER", as_of=ahead(6), limit=5)) == 1
+
+
+def test_a_position_without_a_book_has_no_mark_and_cannot_be_sold():
+    factories.PositionFactory()
+
+    held = queries.open_positions("PAPER", as_of=NOW)[0]
+    Position.objects.update(shares=0, cost=0)
+
+    assert (held.mark, held.gain, held.liquidation) == (None, None, 0)
+
+
+def run_rebuild(*arguments):
+    out = StringIO()
+    try:
+        call_command("rebuild", *arguments, stdout=out)
+    except SystemExit as left:
+        return left.code, out.getvalue()
+    return 0, out.getvalue()
+
+
+def test_rebuild_finds_nothing_in_honest_books():
+    market = traded()
+    factories.ResolutionFactory(market=market, resolved_at=ahead(60))
+    a_cycle(ahead(61))
+
+    code, said = run_rebuild()
+
+    assert code == 0
+    assert "Every position" in said
+
+
+def test_rebuild_names_what_was_tampered_with_and_puts_it_right():
+    traded()
+    honest = Position.objects.get()
+    Position.objects.update(shares=1, cost=2)
+
+    code, said = run_rebuild("--json")
+    columns = {row["column"] for row in json.loads(said)["differences"]}
+    assert code == 1
+    assert columns == {"shares", "cost"}
+
+    assert run_rebuild("--apply")[0] == 0
+    now = Position.objects.get()
+    assert (now.shares, now.cost) == (honest.shares, honest.cost)
+    assert rebuild.positions(apply=False, as_of=LATER) == []
+
+
+def test_rebuild_empties_a_position_that_no_fill_ever_opened():
+    factories.PositionFactory()
+
+    code, said = run_rebuild("--apply")
+
+    assert code == 0
+    assert "Written" in said
+    assert Position.objects.get().shares == 0
+
+
+@pytest.mark.parametrize(
+    "task", [tasks.submit_intents, tasks.redeem, tasks.mark, tasks.run_cycle], ids=lambda t: t.name
+)
+def test_every_task_may_run_twice_with_words_it_does_not_know(task):
+    task(unknown="word")
+    task(unknown="word")
+
+    assert task.acks_late
+    assert task.queue == "trading"
+    assert task.time_limit > task.soft_time_limit
