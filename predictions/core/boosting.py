@@ -29,7 +29,7 @@ class ResidualBooster:
     Attributes
     ----------
     rounds, learning_rate, leaves
-        Size of the model.
+        Size of the model. Larger ones lost on the next period of recorded history.
     min_rows, min_information
         A leaf holds at least so many rows and so much weighted p(1 − p): at a price of one half,
         four events' worth per unit.
@@ -42,12 +42,12 @@ class ResidualBooster:
     kind: ClassVar[str] = "lightgbm-residual"
     native: ClassVar[bool] = True
 
-    rounds: int = 120
+    rounds: int = 60
     learning_rate: float = 0.03
-    leaves: int = 8
+    leaves: int = 4
     min_rows: int = 200
-    min_information: float = 20.0
-    ridge: float = 30.0
+    min_information: float = 40.0
+    ridge: float = 60.0
     text_: str = ""
     _trees: Any = field(default=None, repr=False, compare=False)
 
