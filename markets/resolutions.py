@@ -19,6 +19,7 @@ from markets.models import Market, Origin, Resolution
 
 log = structlog.get_logger()
 AT_MOST = 200
+GIVE_UP_AFTER = 3
 # (asked at least so long after the end, ask again every): soon after the end often, later seldom.
 PATIENCE: tuple[tuple[timedelta, timedelta], ...] = (
     (timedelta(days=1), timedelta(hours=1)),
@@ -33,16 +34,23 @@ def check(
     """Ask about every market that may have ended; returns how many resolutions were recorded.
 
     One that is closed without a usable result is asked about at the matching engine, and kept as a
-    raw message with the reason where that does not settle it either.
+    raw message with the reason where that does not settle it either. Raises
+    `http.VenueUnreachable` at the third market without an answer.
     """
     due = _due(as_of=as_of)
     if not due:
         return 0
     source, second = catalogue or gamma.connect(), engine or clob_data.connect()
-    recorded = 0
+    recorded = silent = 0
     for market in due:
         try:
             recorded += _check(market, source, second, as_of=as_of)
+        except http.VenueUnreachable as failure:
+            # One market that the venue cannot show must not hide the others; an outage stops us.
+            silent += 1
+            log.warning("resolution.unreachable", market_id=market.pk, error=str(failure))
+            if silent >= GIVE_UP_AFTER:
+                raise
         except NotUnderstood as wrong:
             unknown.refused(wrong, as_of=as_of)
         except http.VenueRefused as refused:
@@ -101,7 +109,7 @@ def record(market: Market, result: Result, *, as_of: datetime) -> bool:
                 received_at=as_of,
             )
             Market.objects.filter(pk=market.pk).update(
-                closed_at=market.closed_at or decided_at,
+                closed_at=result.resolved_at or market.closed_at or decided_at,
                 accepting_orders=False,
                 tracked=False,
                 filter_reason=universe.CLOSED,

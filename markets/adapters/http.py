@@ -94,7 +94,7 @@ class Session:
     def get(self, path: str, params: Params = ()) -> bytes:
         """The body of a GET, tried again while the venue is silent, busy or broken.
 
-        Raises `NotThere` (404), `VenueRefused` (other 4xx), `VenueUnreachable` (all attempts).
+        Raises `NotThere` (404), `VenueRefused` (other answers), `VenueUnreachable` (all attempts).
         """
         for attempt in stamina.retry_context(
             on=VenueUnreachable,
@@ -152,7 +152,7 @@ def _pairs(params: Params) -> Sequence[tuple[str, str]]:
 
 def _raise_for(reply: httpx.Response) -> None:
     status = reply.status_code
-    if status < 400 and status != httpx.codes.NO_CONTENT:
+    if status == httpx.codes.OK:
         return
     said = reply.text[:300] or reply.reason_phrase
     message = f"{reply.request.method} {reply.request.url} answered {status}: {said}"

@@ -83,7 +83,9 @@ def test_a_post_is_sent_once() -> None:
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize(("status", "kind"), [(404, http.NotThere), (400, http.VenueRefused)])
+@pytest.mark.parametrize(
+    ("status", "kind"), [(404, http.NotThere), (400, http.VenueRefused), (302, http.VenueRefused)]
+)
 def test_a_refusal_is_not_repeated(status: int, kind: type[Exception]) -> None:
     session, seen = answering(httpx.Response(status, json={"error": "offset too large"}))
 

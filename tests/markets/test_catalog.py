@@ -1,11 +1,13 @@
 """The catalogue is filed once, follows the venue's changes, and never guesses."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
+from django.conf import settings
 
 from markets import catalog
 from markets.adapters.gamma import Gamma
@@ -233,3 +235,31 @@ def test_an_unreadable_window_is_kept_raw() -> None:
     sync(**{f"/events/slug/btc-updown-5m-{START}": {"slug": "no id"}})
 
     assert "id is missing" in RawMessage.objects.get().reason
+
+
+def test_a_market_closed_without_a_time_closed_when_we_first_saw_it() -> None:
+    closed = say.event(1, markets=[say.market(1, closed=True)])
+
+    sync(closed)
+    report = sync(closed, as_of=LATER)
+
+    assert report.changed == 0
+    assert Market.objects.get().closed_at == AS_OF
+
+
+@pytest.mark.history
+def test_a_recorded_window_becomes_a_market_with_its_opening_price() -> None:
+    history = settings.ENV.history_dir
+    name = "reference/payloads/live_2026_09_10/gamma_event_btc_15m_resolved.json"
+    if history is None or not (history / name).is_file():
+        pytest.skip("set HISTORY_DIR to the folder that holds reference/payloads")
+
+    sync(json.loads((history / name).read_bytes())["response"])
+
+    market = Market.objects.select_related("event__series").get()
+    assert (market.asset, market.window_s, market.protocol) == ("btc", 900, Protocol.V1)
+    assert market.reference_price == 83_884.31639475992
+    assert market.epoch_start_at == datetime(2026, 9, 28, 17, 30, tzinfo=UTC)
+    assert market.closed_at == datetime(2026, 9, 28, 17, 46, 27, tzinfo=UTC)
+    assert market.event.series is not None
+    assert market.event.series.recurrence == "15m"

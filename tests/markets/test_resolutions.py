@@ -4,9 +4,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import pytest
 
 from markets import resolutions
+from markets.adapters import http
 from markets.adapters.clob_data import ClobData
 from markets.adapters.gamma import Gamma
 from markets.core.wire_resolution import Result
@@ -167,3 +169,34 @@ def test_the_longer_a_market_hangs_the_seldomer_it_is_asked_about(
         asked += resolutions._is_due(market, as_of=now)
 
     assert asked == turns
+
+
+def test_one_market_the_venue_cannot_show_does_not_hide_the_others() -> None:
+    ended(venue_key="9", condition_id=None, scheduled_end_at=AS_OF - timedelta(seconds=5))
+    ended_too = MarketFactory(
+        venue_key="1", outcomes=(), scheduled_end_at=AS_OF - timedelta(seconds=30)
+    )
+
+    recorded = check_with_broken("/markets/9", {"/markets/1": closed(clobTokenIds=None)})
+
+    assert recorded == 1
+    assert Resolution.objects.get().market_id == ended_too.pk
+
+
+def test_an_outage_stops_the_round() -> None:
+    for number in range(4):
+        MarketFactory(venue_key="9", venue=f"v{number}", outcomes=(), scheduled_end_at=AS_OF)
+
+    with pytest.raises(http.VenueUnreachable):
+        check_with_broken("/markets/9", {})
+
+
+def check_with_broken(path: str, routes: dict[str, Any]) -> int:
+    def broken(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(500)
+
+    transport = say.serving(routes | {path: broken})
+    catalogue = Gamma(URL, transport=transport, attempts=1)
+    return resolutions.check(
+        as_of=AS_OF, catalogue=catalogue, engine=ClobData(URL, transport=transport)
+    )

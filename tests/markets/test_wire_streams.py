@@ -219,3 +219,57 @@ def test_envelopes_of_an_unknown_version_are_refused() -> None:
     assert isinstance(batch, wire_spot.SpotBatch)
     assert (batch.prices[0].symbol, batch.prices[0].price) == ("btcusd", Decimal("7.5"))
     assert wire_spot.polybolt(b'{"op": "pong"}') == wire_spot.Control(op="pong")
+
+
+def test_cancels_balances_and_errors_are_read() -> None:
+    cancel = wire_orders.cancel(b'{"canceled": ["0x1"], "not_canceled": {"0x2": "matched"}}')
+    balance = wire_orders.balance(b'{"balance": "12", "allowances": {"0xa": "7"}}')
+    error = wire_orders.error(b'{"error_msg": "wrong id", "heartbeat_id": "h"}')
+
+    assert (cancel.canceled, cancel.not_canceled["0x2"]) == (("0x1",), "matched")
+    assert balance.allowances == {"0xa": Decimal(7)}
+    assert (error.error, error.heartbeat_id) == ("wrong id", "h")
+    with pytest.raises(NotUnderstood, match="not_canceled: expected an object"):
+        wire_orders.cancel(b'{"canceled": [], "not_canceled": []}')
+
+
+def test_an_account_trade_names_its_makers() -> None:
+    maker = {
+        "order_id": "0x9",
+        "owner": "you",
+        "maker_address": "0xc",
+        "matched_amount": "5",
+        "price": "0.6",
+        "asset_id": "18",
+        "outcome": "No",
+    }
+    row = {
+        "id": "t",
+        "taker_order_id": "0x1",
+        "market": say.condition(1),
+        "asset_id": "17",
+        "side": "BUY",
+        "size": "5",
+        "price": "0.4",
+        "status": "TRADE_STATUS_MINED",
+        "match_time": "1790617587",
+        "last_update": "1790617587",
+        "owner": "me",
+        "maker_address": "0xb",
+        "trader_side": "TAKER",
+        "maker_orders": [maker],
+    }
+
+    trade = wire_orders.trade(say.encoded(row))
+
+    assert trade.status == "MINED"
+    assert trade.maker_orders[0].shares == 5
+    assert wire_orders.user_message(row | {"type": "TRADE"}) == trade
+    with pytest.raises(NotUnderstood, match="is none of"):
+        wire_orders.trade(say.encoded(row | {"status": "VANISHED"}))
+
+
+def test_a_wallets_worth_is_read_in_both_versions() -> None:
+    assert wire_data.worth(b'[{"user": "0xa", "value": 7.5}]') == wire_data.worth(
+        b'{"proxy_wallet": "0xa", "value": 7.5}'
+    )
