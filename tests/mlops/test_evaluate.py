@@ -11,6 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from config.kernel import revise
+from markets import history
 from markets.history import History
 from mlops import evaluate, train
 from mlops.models import Evaluation, LearningSettings
@@ -112,9 +113,9 @@ def test_only_decisions_after_the_served_versions_data_count(tmp_path: Path) -> 
     past = world(events=1300, slope=2.0)
     bound = START + 900 * 4 * 3600
     until = datetime.fromtimestamp(bound, tz=UTC)
-    row = train.run(until=until, seed=7, as_of=NOW, history=past)
-    assert row.version is not None
     path = folder(tmp_path / "made", past)
+    row = train.run(until=until, seed=7, as_of=NOW, history=history.load(path))
+    assert row.version is not None
 
     found = evaluate.run(path, as_of=NOW)
 
