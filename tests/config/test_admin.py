@@ -340,3 +340,29 @@ def test_staff_without_the_right_cannot_move_an_expert() -> None:
     answer = client.post(reverse("admin:expert_move", args=["bias"]), {"verb": "SUSPENDED"})
 
     assert answer.status_code == 403
+
+
+LIBRARIES = [
+    model
+    for model, page in admin.site._registry.items()
+    if model._meta.app_label in {"auth", "django_celery_beat"}
+]
+
+
+@pytest.mark.parametrize("model", LIBRARIES, ids=lambda m: m.__name__)
+def test_the_pages_of_libraries_open(client: Client, model: Any) -> None:
+    for page in ("changelist", "add"):
+        assert client.get(reverse(name(model, page))).status_code == 200
+
+
+def test_a_member_of_the_team_gets_an_account(client: Client) -> None:
+    sent = {
+        "username": "alan",
+        "password1": "a rather long password",
+        "password2": "a rather long password",
+        "usable_password": "true",
+    }
+
+    client.post(reverse("admin:auth_user_add"), sent)
+
+    assert get_user_model().objects.get(username="alan").check_password("a rather long password")

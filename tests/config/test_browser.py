@@ -17,6 +17,7 @@ from django.utils import timezone
 from config.kernel import heartbeats
 from risk.models import Halt
 from tests import factories as make
+from trading.settings import TradingSettings
 
 CHROMIUM = Path("/usr/bin/chromium")
 PASSWORD = "a long test password"
@@ -158,6 +159,9 @@ def test_a_person_signs_in_looks_around_and_halts(
     seen.look("/backtests/", "backtests")
     seen.look("/admin/", "control_room")
     seen.look("/admin/trading/tradingsettings/add/", "settings")
+    make.revise(TradingSettings, min_net_edge=0.03)
+    seen.look("/admin/trading/tradingsettings/", "settings_history")
+    seen.look("/admin/predictions/expert/gate/change/", "expert")
     seen.look("/admin/trading/order/", "orders")
     seen.look("/api/v1/docs/", "api_docs")
     seen.page.goto(seen.base + "/admin/")

@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from config.management.commands import resume
 from risk import halts
 from risk.models import Halt, TradingState
 from tests.factories import HaltFactory
@@ -97,3 +98,13 @@ def test_resuming_without_a_reason_is_bad_usage_and_releases_nothing() -> None:
 
     assert refusal.value.returncode == 2
     assert halts.standing() == [halt]
+
+
+def test_a_halt_that_somebody_else_released_meanwhile_is_a_problem() -> None:
+    stale = HaltFactory()
+    halts.release(stale, actor="bob", reason="it was steam", as_of=timezone.now())
+
+    with pytest.raises(CommandError, match="not open") as refusal:
+        resume.Command()._release([stale], reason="x")
+
+    assert refusal.value.returncode == 1

@@ -1,12 +1,14 @@
 """Pages show what is, say what is simulated, and stay cheap."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
+from django.views.defaults import server_error
 
 from config.pages import charts
 from tests import factories as make
@@ -190,3 +192,54 @@ def test_equity_and_drawdown_come_from_the_snapshots_of_the_mode() -> None:
     assert curves[0]["lines"][0]["values"] == [10_000.0, 9_000.0]
     assert curves[1]["lines"][0]["values"] == [0.0, -0.1]
     assert charts.equity("DEMO", since=now - timedelta(hours=1), as_of=now) is None
+
+
+def test_a_broken_page_says_that_trading_is_not_touched() -> None:
+    answer = server_error(RequestFactory().get("/"))
+
+    assert answer.status_code == 500
+    assert "Trading runs in other processes" in answer.content.decode()
+
+
+def test_a_switch_outside_the_database_is_named_as_the_cause(
+    client: Client, settings: Any, tmp_path: Path
+) -> None:
+    values = {name: getattr(settings.ENV, name) for name in settings.ENV.__dataclass_fields__}
+    settings.ENV = type(settings.ENV)(**(values | {"state_dir": tmp_path}))
+    (tmp_path / "HALT").touch()
+
+    page = client.get(reverse("overview")).content.decode()
+
+    assert "Stopped from outside the database" in page
+
+
+def test_the_master_switch_and_the_dry_run_are_shown(client: Client) -> None:
+    make.trading_settings(dry_run=True)
+    dry = client.get(reverse("overview")).content.decode()
+    make.trading_settings(placing_orders=False)
+    watching = client.get(reverse("overview")).content.decode()
+
+    assert "Dry run" in dry
+    assert "Watching only" in watching
+
+
+def test_pages_need_nothing_from_other_machines(client: Client) -> None:
+    market, _ = a_market_with_history()
+
+    for address in (reverse("overview"), reverse("markets"), reverse("market", args=[market.pk])):
+        page = client.get(address).content.decode()
+        assert "https://" not in page
+        assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_signal_that_the_gate_refused_says_why(client: Client) -> None:
+    market = make.MarketFactory()
+    decision = make.RiskDecisionFactory(
+        market=market, approved_shares=0, denials="EVENT_LIMIT NO_CASH"
+    )
+    make.SignalFactory(prediction__market=market, decision=decision)
+
+    page = client.get(reverse("markets")).content.decode()
+
+    assert "event limit, no free cash" in page
+    assert "passed every gate" not in page
