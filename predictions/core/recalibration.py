@@ -78,7 +78,7 @@ class Recalibration:
         codes, where = np.unique(cell, return_inverse=True)
         lines = np.array([self._line(int(code)) for code in codes]).reshape(-1, 2)[where]
         moved = lines[:, 0] + lines[:, 1] * logit
-        return np.where(np.isfinite(moved), moved, 0.0)
+        return np.where(np.isfinite(logit), moved, 0.0)
 
     def to_bytes(self) -> bytes:
         """JSON; numbers are written so that they read back exactly."""

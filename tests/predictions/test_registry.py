@@ -1,6 +1,8 @@
 """What is served is what was registered, proven before it is read; anything else is the price."""
 
+import io
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from django.conf import settings as django_settings
 
 from config.kernel.models import DomainEvent
 from predictions import artefacts, registry
+from predictions.core import canary
 from predictions.core.estimators import Recalibration, ResidualBooster
 from predictions.core.schema import FEATURES
 from predictions.models import Expert, ExpertState, ModelVersion
@@ -273,3 +276,13 @@ def test_an_artefact_that_its_reader_cannot_use_is_not_registered(with_trees):
     with pytest.raises(registry.TamperedArtefact, match="a child process could not use"):
         registered({"lightgbm-residual": broken})
     assert not ModelVersion.objects.exists()
+
+
+def test_the_child_refuses_an_artefact_whose_answer_is_not_finite(monkeypatch):
+    def reading(estimator):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(estimator.to_bytes())))
+        canary.main("recalibration", len(FEATURES))
+
+    reading(Recalibration(root_=(0.1, 0.0)))
+    with pytest.raises(ValueError, match="answers with"):
+        reading(Recalibration(root_=(float("inf"), 0.0)))
