@@ -43,7 +43,7 @@ class Venue(http.server.BaseHTTPRequestHandler):
 def venue(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Any) -> Iterator[type[Venue]]:
     monkeypatch.setattr(Venue, "lag", 0.0)
     server = http.server.HTTPServer(("127.0.0.1", 0), Venue)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     env = settings.ENV
     changed = {field: getattr(env, field) for field in env.__dataclass_fields__}
