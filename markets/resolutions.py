@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from itertools import islice
+from zlib import crc32
 
 import structlog
 from django.db import IntegrityError, transaction
@@ -69,12 +70,16 @@ def _due(*, as_of: datetime) -> list[Market]:
 
 
 def _is_due(market: Market, *, as_of: datetime) -> bool:
-    """Whether this minute is one of the market's turns; markets take turns by their key."""
+    """Whether it is the market's turn; turns are drawn by lot, the later the seldomer.
+
+    The lot depends on market and minute alone, so no rhythm of the timetable can leave one out.
+    """
     ends = [at for at in (market.scheduled_end_at, market.closed_at) if at is not None]
     waited = as_of - min(ends)
     pause = next((pause for since, pause in PATIENCE if waited >= since), timedelta(minutes=1))
     minutes = int(pause.total_seconds() // 60)
-    return (int(as_of.timestamp() // 60) + market.pk) % minutes == 0
+    lot = crc32(f"{market.pk}:{int(as_of.timestamp() // 60)}".encode())
+    return lot % minutes == 0
 
 
 def _check(market: Market, source: Gamma, second: ClobData, *, as_of: datetime) -> int:

@@ -149,26 +149,32 @@ def test_a_market_closed_before_its_announced_end_is_asked_about() -> None:
     assert check(closed()) == 1
 
 
-@pytest.mark.parametrize(
-    ("waited", "turns"),
-    [
-        (timedelta(minutes=5), 60),
-        (timedelta(minutes=30), 30),
-        (timedelta(hours=5), 6),
-        (timedelta(days=9), 1),
-    ],
-)
-def test_the_longer_a_market_hangs_the_seldomer_it_is_asked_about(
-    waited: timedelta, turns: int
-) -> None:
-    market = ended()
+def turns(market: Market, waited: timedelta, *, every: int) -> int:
+    """How often in a day a market that ended `waited` ago is asked about; `every` in minutes."""
     asked = 0
-    for minute in range(60):
+    for minute in range(0, 1440, every):
         now = AS_OF + timedelta(minutes=minute)
         market.scheduled_end_at = now - waited
         asked += resolutions._is_due(market, as_of=now)
+    return asked
 
-    assert asked == turns
+
+@pytest.mark.parametrize("every", [1, 2, 5])
+def test_the_longer_a_market_hangs_the_seldomer_it_is_asked_about(every: int) -> None:
+    waits = [timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=5), timedelta(days=9)]
+
+    counts = [turns(ended(), waits[0], every=every)]
+    counts += [turns(Market.objects.get(), wait, every=every) for wait in waits[1:]]
+
+    assert counts[0] == 1440 // every
+    assert counts == sorted(counts, reverse=True)
+    assert counts[-1] > 0
+
+
+def test_no_rhythm_of_the_timetable_leaves_a_market_out() -> None:
+    markets = [ended()] + [MarketFactory(outcomes=()) for _ in range(40)]
+
+    assert all(turns(market, timedelta(minutes=30), every=2) > 0 for market in markets)
 
 
 def test_one_market_the_venue_cannot_show_does_not_hide_the_others() -> None:
