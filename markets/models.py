@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from config.kernel.models import AppendOnly
-from markets.settings import IngestSettings as IngestSettings  # a table is looked for here
+from markets.settings import IngestSettings as IngestSettings  # noqa: PLC0414 - exported here
 
 
 class Origin(models.TextChoices):
