@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from config.kernel import revise
 from markets import history
 from markets.history import History
-from mlops import evaluate, train
+from mlops import evaluate, holdout, train
 from mlops.models import Evaluation, LearningSettings
 from predictions import registry
 from predictions.models import PredictionSettings
@@ -160,3 +160,22 @@ def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
         call_command("evaluate", str(tmp_path / "nowhere"))
 
     assert refusal.value.returncode == 1
+
+
+def test_a_hold_out_learns_from_the_earlier_part_and_registers_nothing(tmp_path: Path) -> None:
+    past = world(events=1500, slope=2.0)
+
+    found = holdout.run(past, share=0.2, seed=7, as_of=NOW)
+
+    assert found["learned"]["events"] == pytest.approx(1200, abs=2)
+    assert found["pooled"]["events"] == pytest.approx(300, abs=2)
+    assert found["pooled"]["skill_low"] > 0
+    assert registry.served() is None
+    assert not Evaluation.objects.exists()
+
+
+def test_the_command_refuses_a_share_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="share") as refusal:
+        call_command("evaluate", str(tmp_path), "--hold-out", "25")
+
+    assert refusal.value.returncode == 2

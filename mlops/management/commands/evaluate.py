@@ -9,8 +9,9 @@ from django.utils import timezone
 from rich.console import Console
 from rich.table import Table
 
+from markets import history
 from markets.history import BadHistory
-from mlops import evaluate
+from mlops import evaluate, holdout
 
 
 class Command(BaseCommand):
@@ -29,13 +30,18 @@ class Command(BaseCommand):
             "even where other datasets' later answers were learned from",
         )
 
+        parser.add_argument(
+            "--hold-out",
+            type=float,
+            default=None,
+            metavar="SHARE",
+            help="score nothing that is served: train on each dataset of PATH but its last SHARE "
+            "of events by close, and score that share",
+        )
+
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
-            result = evaluate.run(
-                options["path"],
-                as_of=timezone.now(),
-                span_per_dataset=options["span_per_dataset"],
-            )
+            result = _run(options)
         except BadHistory as refusal:
             raise CommandError(str(refusal), returncode=1) from refusal
         if options["json"]:
@@ -43,10 +49,27 @@ class Command(BaseCommand):
             return
         console = Console(file=cast(IO[str], self.stdout))
         console.print(_table(result))
-        if result["version"] is None:
+        if options["hold_out"] is not None:
+            learned, weight = result["learned"], result["weight"] or 0.0
+            console.print(
+                f"Learned from {learned['rows']:,} earlier decisions of {learned['events']:,} "
+                f"events; weight of the experts {weight:.2f}. Nothing was registered."
+            )
+        elif result["version"] is None:
             console.print("No version is served: the forecast is the market price.")
         else:
             console.print(f"Decisions after {result['decisions_after']} by {result['version']}.")
+
+
+def _run(options: dict[str, Any]) -> dict[str, Any]:
+    share, now = options["hold_out"], timezone.now()
+    if share is None:
+        return evaluate.run(
+            options["path"], as_of=now, span_per_dataset=options["span_per_dataset"]
+        )
+    if not 0 < share < 1:
+        raise CommandError("--hold-out is a share between 0 and 1, e.g. 0.25", returncode=2)
+    return holdout.run(history.load(options["path"]), share=share, seed=None, as_of=now)
 
 
 def _table(result: dict[str, Any]) -> Table:
