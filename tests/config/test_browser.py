@@ -212,3 +212,30 @@ def test_the_overview_refreshes_itself(browser: Any, live_server: Any, shots: Pa
 
     assert seen.page.locator(".chart canvas").count() == 2
     seen.check()
+
+
+def test_a_page_that_cannot_refresh_says_so(browser: Any, live_server: Any, shots: Path) -> None:
+    a_world()
+    seen = visit(browser, live_server, shots)
+    sign_in(seen)
+    assert not seen.page.is_visible("#stale")
+
+    seen.page.route("**/*", lambda route: route.abort())
+    seen.page.evaluate("htmx.trigger('#live', 'refresh')")
+    seen.page.wait_for_selector("text=the server does not answer")
+    seen.page.unroute_all()
+    seen.page.evaluate("htmx.trigger('#live', 'refresh')")
+    seen.page.wait_for_selector("#stale", state="hidden")
+
+
+def test_a_page_whose_session_ended_goes_to_the_login(
+    browser: Any, live_server: Any, shots: Path
+) -> None:
+    a_world()
+    seen = visit(browser, live_server, shots)
+    sign_in(seen)
+
+    seen.page.context.clear_cookies()
+    seen.page.evaluate("htmx.trigger('#live', 'refresh')")
+
+    seen.page.wait_for_selector("input[name=password]")

@@ -89,9 +89,25 @@
     document.querySelectorAll(".chart[data-source]").forEach(draw);
   }
 
+  // A page that stopped refreshing says so; one whose session ended goes to the login.
+  function stale(isStale) {
+    const note = document.getElementById("stale");
+    if (!note) return;
+    if (isStale && note.hidden) note.textContent = "Not refreshed since " + new Date().toISOString().slice(11, 19) + " UTC: the server does not answer.";
+    note.hidden = !isStale;
+  }
+  document.addEventListener("htmx:sendError", () => stale(true));
+  document.addEventListener("htmx:responseError", () => stale(true));
+  document.addEventListener("htmx:timeout", () => stale(true));
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (new URL(event.detail.xhr.responseURL).pathname !== location.pathname) {
+      event.detail.shouldSwap = false;
+      location.reload();
+    } else if (event.detail.xhr.status === 200) stale(false);
+  });
+
   let waiting;
   const soon = () => { clearTimeout(waiting); waiting = setTimeout(drawAll, 120); };
-  if (window.htmx) { htmx.config.allowEval = false; htmx.config.includeIndicatorStyles = false; }
   document.addEventListener("DOMContentLoaded", drawAll);
   document.addEventListener("htmx:afterSettle", drawAll);
   window.addEventListener("resize", soon);
