@@ -10,10 +10,8 @@ import numpy as np
 import structlog
 from django.db import IntegrityError, transaction
 
-from config.kernel import locks, units
+from config.kernel import audit, locks, units
 from config.kernel.modes import Mode
-from markets import quotes
-from markets.adapters.http import VenueRefused, VenueUnreachable
 from markets.models import Outcome
 from risk import gate
 from risk.core.contracts import Denial, DenialReason, LimitsConfig, OrderIntent, Verdict
@@ -22,6 +20,7 @@ from trading import candidates, claims, ledger, portfolio
 from trading.core.contracts import TradingConfig
 from trading.core.decision import Candidate, Refusal, cost_bound, growth, propose
 from trading.core.edge import Reason
+from trading.market_data import Refresh, from_venue
 from trading.models import MAIN_WALLET, Account, Approval, Side, Signal, TradeIntent
 from trading.settings import TradingSettings
 
@@ -33,18 +32,17 @@ class AlreadyDecided(RuntimeError):
     """Another worker put this signal to the gate first."""
 
 
-def run(*, as_of: datetime, refresh: bool = True) -> int:
+def run(*, as_of: datetime, refresh: Refresh = from_venue) -> int:
     """Decide every passed signal that waits, best first; returns how many intents were made.
 
-    Books too old for the gate are fetched anew first, unless `refresh` is off.
+    Books too old for the gate are fetched anew first.
     """
     limits = RiskLimits.objects.current(as_of=as_of).as_config()
     waiting = _waiting(limits, as_of=as_of)
     found = candidates.gather(waiting, as_of=as_of)
     old = candidates.stale(found.values(), older_than_s=limits.max_book_age_s)
     old += [s.market_id for s in waiting if s.pk not in found]
-    if old and refresh:
-        _refresh(old, as_of=as_of)
+    if old and refresh(old, as_of):
         found = candidates.gather(waiting, as_of=as_of)
     made = 0
     for signal in _ranked(waiting):
@@ -53,14 +51,6 @@ def run(*, as_of: datetime, refresh: bool = True) -> int:
         except AlreadyDecided:
             log.info("decision.already_made", signal_id=signal.pk)
     return made
-
-
-def _refresh(market_ids: list[int], *, as_of: datetime) -> None:
-    """Fetch these books anew; where that fails the gate denies for their age."""
-    try:
-        quotes.refresh(market_ids, as_of=as_of)
-    except (VenueUnreachable, VenueRefused) as trouble:
-        log.warning("books.not_refreshed", markets=len(market_ids), reason=str(trouble))
 
 
 def _waiting(limits: LimitsConfig, *, as_of: datetime) -> list[Signal]:
@@ -188,6 +178,20 @@ def _make(
         )
         TradeIntent.objects.filter(pk=intent.pk).update(status=TradeIntent.Status.APPROVED)
         intent.refresh_from_db(fields=["status"])
+    audit.record(
+        "intent.made",
+        actor=PAPER_RULE if config.mode != Mode.LIVE else "decide",
+        subject=f"intent:{intent.pk}",
+        data={
+            "mode": config.mode,
+            "market": intent.market_id,
+            "outcome": outcome.name,
+            "shares": intent.shares,
+            "limit_price": intent.limit_price,
+            "net_edge": intent.net_edge,
+        },
+        as_of=as_of,
+    )
     log.info("intent.made", intent_id=str(intent.pk), market_id=intent.market_id)
     return intent
 

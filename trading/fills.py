@@ -8,7 +8,7 @@ import structlog
 from django.db import transaction
 from django.db.models import F
 
-from config.kernel import units
+from config.kernel import audit, units
 from risk import halts
 from risk.models import Halt
 from trading import ledger
@@ -50,6 +50,20 @@ def record(order: Order, execution: Execution, *, as_of: datetime) -> Fill:
     else:
         _sold(locked, fill, as_of=as_of)
     Order.objects.filter(pk=locked.pk).update(filled_shares=F("filled_shares") + fill.shares)
+    audit.record(
+        "fill.recorded",
+        actor="fills",
+        subject=f"order:{locked.pk}",
+        data={
+            "mode": locked.mode,
+            "market": locked.market_id,
+            "side": locked.side,
+            "shares": fill.shares,
+            "price": fill.price,
+            "fee": fill.fee,
+        },
+        as_of=as_of,
+    )
     log.info(
         "fill.recorded", order_id=str(locked.pk), shares=str(fill.shares), price=str(fill.price)
     )

@@ -6,7 +6,7 @@ import structlog
 from django.db import transaction
 from django.db.models import F
 
-from config.kernel import locks
+from config.kernel import audit, locks
 from config.kernel.modes import Mode
 from config.kernel.units import ZERO
 from markets.models import Resolution
@@ -68,5 +68,12 @@ def _redeem(position_id: int, *, as_of: datetime) -> bool:
         shares=ZERO, cost=ZERO, realised=F("realised") + paid - F("cost"), closed_at=as_of
     )
     claims.release_if_idle(mode=mode, wallet=wallet, market_id=market_id, as_of=as_of)
+    audit.record(
+        "position.redeemed",
+        actor="redeem",
+        subject=f"position:{position.pk}",
+        data={"mode": mode, "market": market_id, "shares": position.shares, "payout": paid},
+        as_of=as_of,
+    )
     log.info("position.redeemed", position_id=position.pk, payout=str(paid))
     return True

@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 from django.db import transaction
 
-from config.kernel import locks, vendor
+from config.kernel import locks
 from config.kernel.modes import Mode
 from risk import halts
 from risk.models import TradingState
@@ -78,15 +78,17 @@ def claim(intent_id: UUID, *, as_of: datetime) -> Order | None:
 
     Halts, switches and expiry are read here, in the transaction that claims.
     """
+    mode = TradeIntent.objects.values_list("mode", flat=True).get(pk=intent_id)
+    # The lock comes before the row everywhere, or two workers would wait for each other.
+    locks.hold(f"portfolio:{mode}")
     intent = (
-        TradeIntent.objects.select_for_update(of=("self",), **vendor.for_update_skipping_locked())
+        TradeIntent.objects.select_for_update(of=("self",))
         .filter(pk=intent_id, status=TradeIntent.Status.APPROVED)
         .select_related("market__fees", "outcome")
         .first()
     )
     if intent is None:
         return None
-    locks.hold(f"portfolio:{intent.mode}")
     to, why = _obstacle(intent, as_of=as_of)
     if to:
         intents.let_go(intent, to=to, reason=why, as_of=as_of)

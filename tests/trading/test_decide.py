@@ -4,13 +4,22 @@ import json
 from decimal import Decimal
 
 import pytest
+from django.core.exceptions import ValidationError
 
+from markets.adapters.http import VenueRefused, VenueUnreachable
 from risk.models import Halt, RiskDecision
 from tests import factories
 from tests.factories import NOW, ahead
-from tests.trading.world import a_market_worth_buying, books_are_open, decided
+from tests.trading.world import (
+    a_market_worth_buying,
+    books_are_open,
+    decided,
+    nobody_answers,
+)
 from trading import decide, ledger, signals
+from trading.market_data import from_venue
 from trading.models import Account, Approval, Claim, Signal, TradeIntent
+from trading.settings import TradingSettings
 
 pytestmark = pytest.mark.django_db
 
@@ -90,7 +99,7 @@ def test_deciding_again_changes_nothing():
     a_market_worth_buying()
     decided()
 
-    assert decide.run(as_of=NOW, refresh=False) == 0
+    assert decide.run(as_of=NOW, refresh=nobody_answers) == 0
     assert RiskDecision.objects.count() == 1
 
 
@@ -121,7 +130,7 @@ def test_opposite_direction_rejected_with_message():
     factories.PredictionFactory(market=market, as_of=ahead(10), probability=0.3)
     signals.find(as_of=ahead(10))
 
-    assert decide.run(as_of=ahead(10), refresh=False) == 0
+    assert decide.run(as_of=ahead(10), refresh=nobody_answers) == 0
 
     refused = RiskDecision.objects.get(approved_shares=0)
     assert "ALREADY_HELD" in refused.denials.split()
@@ -178,7 +187,7 @@ def test_a_stale_book_is_not_decided_on():
     books_are_open(as_of=NOW)
     signals.find(as_of=NOW)
 
-    assert decide.run(as_of=ahead(300), refresh=False) == 0
+    assert decide.run(as_of=ahead(300), refresh=nobody_answers) == 0
     assert denials() == ["STALE_BOOK"]
 
 
@@ -217,7 +226,76 @@ def test_live_intents_wait_for_a_person():
     a_market_worth_buying()
     signals.find(as_of=NOW)
 
-    decide.run(as_of=NOW, refresh=False)
+    decide.run(as_of=NOW, refresh=nobody_answers)
 
     assert TradeIntent.objects.get().status == "PENDING"
     assert not Approval.objects.exists()
+
+
+def test_a_decision_that_finds_its_book_stale_fetches_a_fresh_one():
+    market = a_market_worth_buying()
+    books_are_open()
+    signals.find(as_of=NOW)
+    asked = []
+
+    def fetch(market_ids, as_of):
+        asked.extend(market_ids)
+        factories.QuoteFactory(market=market, at=as_of)
+        return 1
+
+    assert decide.run(as_of=ahead(300), refresh=fetch) == 1
+    assert asked == [market.pk]
+
+
+def test_a_market_whose_book_vanished_is_refused_with_a_reason():
+    market = a_market_worth_buying()
+    books_are_open()
+    signals.find(as_of=NOW)
+    market.quote_set.all().delete()
+
+    assert decide.run(as_of=NOW, refresh=nobody_answers) == 0
+    assert denials() == ["STALE_BOOK"]
+
+
+def test_a_claim_that_the_books_do_not_show_still_holds_the_market():
+    market = a_market_worth_buying()
+    Claim.objects.create(mode="PAPER", market=market, outcome_index=1, taken_at=NOW)
+
+    assert decided() == 0
+
+    assert denials() == ["ALREADY_HELD"]
+    assert not TradeIntent.objects.exists()
+    assert ledger.balance(Account.RESERVED, mode="PAPER", as_of=NOW) == 0
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [VenueUnreachable("nobody home"), VenueRefused("go away", status=403, body="")],
+    ids=lambda t: type(t).__name__,
+)
+def test_a_venue_that_is_away_refreshes_nothing(trouble):
+    class Away:
+        def books(self, _tokens):
+            raise trouble
+
+    market = factories.MarketFactory()
+
+    assert from_venue([market.pk], NOW, venue=Away()) == 0
+
+
+def test_strong_may_not_begin_below_medium():
+    settings = TradingSettings(
+        version=1, created_at=NOW, reason="x", medium_above=0.2, strong_above=0.1
+    )
+
+    with pytest.raises(ValidationError, match="must not be below"):
+        settings.full_clean()
+
+
+def test_a_signal_is_put_to_the_gate_once():
+    a_market_worth_buying()
+    decided()
+    signal = Signal.objects.get()
+
+    with pytest.raises(decide.AlreadyDecided, match="another worker"):
+        decide._settle(signal, signal.decision)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests import factories
 from tests.factories import NOW, ago, ahead
 from tests.support import invariants
-from tests.trading.world import SilentVenue, an_intent, paper
+from tests.trading.world import SilentVenue, an_intent, nobody_answers, paper
 from trading import cycle, fills, ledger
 from trading.core.settlement import payout, settle
 from trading.models import Account, Order, Position, Transfer
@@ -177,4 +177,5 @@ def _live_through(steps):
             cycle.submit.run(as_of=at, venues={"PAPER": SilentVenue()})
         elif step == "sweep":
             cycle.submit.run(as_of=at, venues=paper())
-        cycle.run(as_of=at, venues=paper()) if step == "cycle" else None
+        elif step == "cycle":
+            cycle.run(as_of=at, venues=paper(), refresh=nobody_answers)

@@ -1,5 +1,6 @@
 """Orders, fills, positions, payouts: the whole way of a paper dollar."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -17,7 +18,8 @@ from tests.trading.world import (
     paper,
     traded,
 )
-from trading import intents, ledger, portfolio, redeem, submit
+from trading import intents, ledger, orders, portfolio, redeem, submit
+from trading.adapters.paper import Paper
 from trading.models import Account, Claim, Fill, Order, Position, Redemption, TradeIntent
 from trading.venue import Execution, Receipt, Rejected, Unsent
 
@@ -75,6 +77,40 @@ def test_an_order_that_never_meets_a_book_expires():
 
     assert only_order().status == "EXPIRED"
     assert balance(Account.CASH) == 10_000
+
+
+def test_a_book_that_nobody_recorded_is_fetched():
+    market = an_intent().market
+
+    def fetch(market_ids, as_of):
+        factories.QuoteFactory(market=market, at=as_of)
+        return len(market_ids)
+
+    venue = {"PAPER": Paper(latency=LATER - NOW, refresh=fetch)}
+    submit.run(as_of=NOW, venues=venue)
+    submit.run(as_of=ahead(5), venues=venue)
+
+    assert only_order().status == "FILLED"
+
+
+def test_a_top_of_book_without_levels_is_a_book_of_one_level():
+    traded(after={"book": None, "ask_depth": 20.0})
+
+    assert Position.objects.get().shares == 20
+
+
+def test_a_move_that_another_worker_made_is_not_made_again():
+    an_intent()
+    submit.run(as_of=NOW, venues={"PAPER": SilentVenue(failure=Rejected)})
+
+    with pytest.raises(orders.IllegalTransition, match="may not become"):
+        orders.move(only_order(), to="OPEN", as_of=NOW)
+
+
+def test_the_paper_venue_of_the_settings_waits_for_their_latency():
+    factories.trading_settings(paper_latency_ms=1500)
+
+    assert submit.venue_for("PAPER", as_of=NOW).latency == timedelta(seconds=1.5)
 
 
 def test_the_other_side_is_bought_at_the_mirrored_book():
@@ -347,6 +383,22 @@ class TestApproval:
         assert result.status == "REJECTED"
         assert result.reason.startswith("gate:")
         assert balance(Account.RESERVED) == 0
+
+    def test_approval_without_a_book_is_refused(self, pending):
+        pending.market.quote_set.all().delete()
+        user = factories.UserFactory()
+
+        result = intents.approve(pending, user=user, reason="why not", as_of=ahead(6))
+
+        assert (result.status, result.reason) == ("REJECTED", "gate: STALE_BOOK")
+
+    def test_approval_of_more_than_the_gate_admits_by_now_is_refused(self, pending):
+        factories.risk_limits(max_order_usd=Decimal(20))
+        user = factories.UserFactory()
+
+        result = intents.approve(pending, user=user, reason="why not", as_of=ahead(6))
+
+        assert result.reason == "gate: the gate admits fewer shares by now"
 
     def test_expired_intent_cannot_be_approved(self, pending):
         user = factories.UserFactory()

@@ -24,12 +24,13 @@ import django
 django.setup()
 from django.db import IntegrityError, transaction
 from tests.factories import NOW
+from tests.trading.world import nobody_answers
 from trading import claims, decide
 from trading.models import TradeIntent
 print("ready", flush=True)
 sys.stdin.readline()
 if sys.argv[1] == "decide":
-    print(decide.run(as_of=NOW, refresh=False))
+    print(decide.run(as_of=NOW, refresh=nobody_answers))
 else:
     won = 0
     for intent in TradeIntent.objects.filter(outcome__index=int(sys.argv[2])).order_by("market_id"):

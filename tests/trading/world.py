@@ -39,7 +39,7 @@ def decided(*, as_of: datetime = NOW) -> int:
     """Signals found and put to the gate; returns intents made."""
     books_are_open(as_of=as_of)
     signals.find(as_of=as_of)
-    return decide.run(as_of=as_of, refresh=False)
+    return decide.run(as_of=as_of, refresh=nobody_answers)
 
 
 def an_intent(**changes: Any) -> TradeIntent:
@@ -73,7 +73,7 @@ def traded(**changes: Any) -> Market:
 
 def a_cycle(as_of: datetime = NOW) -> dict[str, int]:
     """One turn of trading without a network."""
-    return cycle.run(as_of=as_of, venues=paper())
+    return cycle.run(as_of=as_of, venues=paper(), refresh=nobody_answers)
 
 
 @dataclass

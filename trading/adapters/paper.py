@@ -1,35 +1,19 @@
 """The simulated venue: orders meet the real book as it stood after the latency, and no better."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import structlog
-
 from config.kernel.units import ZERO
-from markets import quotes
-from markets.adapters.http import VenueRefused, VenueUnreachable
-from markets.core import book as books
 from markets.core.book import Book, Level
 from markets.models import Quote, QuoteKind
 from trading.core.fees import taker_fee
+from trading.market_data import Refresh, book_of, from_venue
 from trading.venue import Execution, OrderVenue, Receipt, Ticket
 
-log = structlog.get_logger()
 EXECUTABLE = (QuoteKind.BOOK, QuoteKind.BOOK_TOP)
 """Kinds of quotes that somebody would really have traded at."""
-
-Refresh = Callable[[Collection[int], datetime], int]
-
-
-def refresh_from_venue(market_ids: Collection[int], as_of: datetime) -> int:
-    """Fetch the books of these markets from the public venue; 0 where it cannot be reached."""
-    try:
-        return quotes.refresh(list(market_ids), as_of=as_of)
-    except (VenueUnreachable, VenueRefused) as trouble:
-        log.warning("books.not_refreshed", markets=len(market_ids), reason=str(trouble))
-        return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +26,7 @@ class Paper(OrderVenue):
     """
 
     latency: timedelta
-    refresh: Refresh = refresh_from_venue
+    refresh: Refresh = from_venue
 
     def place(self, ticket: Ticket, *, as_of: datetime) -> Receipt:
         """Accept; the fate follows from `look_up`."""
@@ -95,15 +79,6 @@ class Paper(OrderVenue):
             executions=trades,
             reason=f"{filled} of {ticket.shares} shares were offered up to {ticket.price}",
         )
-
-
-def book_of(quote: Quote) -> Book:
-    """A quote's levels, or its top of book where levels were not recorded."""
-    if quote.levels is not None:
-        return books.unpack(quote.observed_at, bytes(quote.levels))
-    return books.synthetic(
-        quote.observed_at, quote.bid, quote.ask, quote.bid_depth, quote.ask_depth
-    )
 
 
 def _take(ticket: Ticket, book: Book) -> tuple[Execution, ...]:
