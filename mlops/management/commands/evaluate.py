@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Literal, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
@@ -12,6 +12,19 @@ from rich.table import Table
 from markets import history
 from markets.history import BadHistory
 from mlops import evaluate, holdout
+
+COLUMNS: tuple[tuple[str, Literal["left", "right"]], ...] = (
+    ("dataset", "left"),
+    ("left", "left"),
+    ("rows", "right"),
+    ("events", "right"),
+    ("Brier market", "right"),
+    ("Brier model", "right"),
+    ("skill", "right"),
+    ("95 % by event", "right"),
+    ("", "left"),
+)
+WIDTH = 160  # a table of figures is not wrapped to a narrow pipe
 
 
 class Command(BaseCommand):
@@ -47,7 +60,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(result))
             return
-        console = Console(file=cast(IO[str], self.stdout))
+        console = Console(file=cast(IO[str], self.stdout), width=WIDTH)
         console.print(_table(result))
         if options["hold_out"] is not None:
             learned, weight = result["learned"], result["weight"] or 0.0
@@ -74,13 +87,16 @@ def _run(options: dict[str, Any]) -> dict[str, Any]:
 
 def _table(result: dict[str, Any]) -> Table:
     table = Table(title="Forecast against market price; skill = 1 − Brier model / Brier market")
-    for name in ("dataset", "time left", "rows", "events", "Brier market", "Brier model"):
-        table.add_column(name, justify="left" if name in {"dataset", "time left"} else "right")
-    table.add_column("skill, 95 % by event", justify="right")
-    table.add_column("", justify="left")
+    for name, side in COLUMNS:
+        table.add_column(name, justify=side, no_wrap=True)
     for cell in [*result["datasets"], result["pooled"]]:
         if not cell["rows"]:
             continue
+        notes = (
+            ("few", cell["insufficient"]),
+            ("own stamp", cell.get("single_stamp")),
+            ("price", not cell["corrected"]),
+        )
         table.add_row(
             cell["dataset"],
             cell["horizon"],
@@ -88,15 +104,8 @@ def _table(result: dict[str, Any]) -> Table:
             f"{cell['events']:,}",
             f"{cell['brier_market']:.4f}",
             f"{cell['brier_model']:.4f}",
-            f"{cell['skill']:+.2%} ({cell['skill_low']:+.2%} to {cell['skill_high']:+.2%})",
-            ", ".join(
-                word
-                for word, flag in (
-                    ("insufficient", cell["insufficient"]),
-                    ("single stamp", cell.get("single_stamp")),
-                    ("the price itself", not cell["corrected"]),
-                )
-                if flag
-            ),
+            f"{cell['skill']:+.2%}",
+            f"{cell['skill_low']:+.2%} … {cell['skill_high']:+.2%}",
+            ", ".join(note for note, flag in notes if flag),
         )
     return table

@@ -15,6 +15,8 @@ from config.kernel import jobs
 from mlops import train
 from mlops.models import TrainingRun
 
+WIDTH = 120  # a table of figures is not wrapped to a narrow pipe
+
 
 class Command(BaseCommand):
     help = "Train the experts and their gate on the archive and on our own answered forecasts."
@@ -26,7 +28,9 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         until = moment(options["until"])
-        console = Console(file=cast(IO[str], self.stderr if options["json"] else self.stdout))
+        console = Console(
+            file=cast(IO[str], self.stderr if options["json"] else self.stdout), width=WIDTH
+        )
         try:
             with Progress(console=console, transient=True) as bar:
                 task = bar.add_task("walk-forward", total=None)
