@@ -18,6 +18,8 @@ from config.kernel import audit, locks
 from risk.models import SEVERITY, Halt, TradingState
 
 SWITCH_FILE = "HALT"
+AUDIT_LOCK = "audit"
+"""Taken first by whoever moves a halt: the trail takes it anyway, and one lock cannot deadlock."""
 
 
 class NotOpen(RuntimeError):
@@ -134,7 +136,7 @@ def open_halt(
     """
     wanted = _checked_state(kind, state)
     _check(scope, scope_key, reason)
-    locks.hold("halts")
+    locks.hold(AUDIT_LOCK)
     standing = _unreleased().filter(kind=kind, scope=scope, scope_key=scope_key).first()
     if standing is not None:
         if SEVERITY.index(wanted) <= SEVERITY.index(TradingState(standing.state)):
@@ -187,6 +189,7 @@ def release(halt: Halt, *, actor: str, reason: str, as_of: datetime) -> None:
     """End a halt. Raises `NotOpen` where it was released before, `ValueError` without a reason."""
     if not reason.strip():
         raise ValueError("releasing a halt needs a reason; say why in one sentence")
+    locks.hold(AUDIT_LOCK)
     changes = {"released_by": actor, "released_at": as_of, "release_reason": reason[:400]}
     if not _unreleased().filter(pk=halt.pk).update(**changes):
         raise NotOpen(f"halt {halt.pk} ({halt.kind}) is not open")

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Max
 
 from config.kernel.modes import STORED_MODES
 from risk import equity, halts
@@ -122,9 +123,14 @@ def _day(seen: Seen) -> str:
 
 
 def _sudden(seen: Seen) -> str:
-    window = timedelta(seconds=seen.limits.sudden_drop_s)
     at = seen.point.observed_at
-    top = equity.highest_since(seen.mode, since=at - window, as_of=at)
+    since = at - timedelta(seconds=seen.limits.sudden_drop_s)
+    # What a person has seen and released is not held against the curve again.
+    reviewed = Halt.objects.filter(kind="SUDDEN_DROP", scope_key=seen.mode).aggregate(
+        last=Max("released_at")
+    )["last"]
+    since = since if reviewed is None else min(max(since, reviewed), at)
+    top = equity.highest_since(seen.mode, since=since, as_of=at)
     base = seen.point.risk_equity if top is None else top
     what = f"the highest of the last {seen.limits.sudden_drop_s} s"
     return _loss(what, seen.point.risk_equity, base, seen.limits.sudden_drop)

@@ -44,15 +44,17 @@ def measure(holdings: Iterable[Holding]) -> Exposure:
 def worst_loss(holdings: Iterable[Holding]) -> Decimal:
     """Largest loss over the ways one event can end, in dollars, at least 0.
 
-    Exclusive outcomes: one of the held markets wins, or none does. Only shares that are ours now
-    (`sellable`) pay back; an unfilled order never hedges. Otherwise everything is lost at once.
+    Exclusive outcomes: one of the held markets wins, or none does, or the event is void and every
+    share pays half. Only shares that are ours now (`sellable`) pay back; an unfilled order never
+    hedges. Where outcomes do not exclude each other, everything is lost at once.
     """
     held = tuple(holdings)
     paid = sum((h.exposure for h in held), ZERO)
     if not all(h.exclusive for h in held):
         return paid
     winners: set[int | None] = {None, *(h.market for h in held)}
-    return max(ZERO, *(paid - _payout(held, winner) for winner in winners))
+    void = sum((h.sellable for h in held), ZERO) / 2
+    return max(ZERO, paid - void, *(paid - _payout(held, winner) for winner in winners))
 
 
 def _payout(holdings: tuple[Holding, ...], winner: int | None) -> Decimal:

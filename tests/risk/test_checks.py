@@ -270,6 +270,21 @@ def test_what_is_not_a_sensible_number_is_denied(
     assert reasons(verdict) == {"UNKNOWN_RULES"}
 
 
+def test_live_sizing_without_fresh_balance_refuses() -> None:
+    for age_s in (1800.5, 10.0**9):
+        assert reasons(ask(books=portfolio(equity_age_s=age_s))) == {"STALE_EQUITY"}
+
+
+def test_no_reentry_within_cooldown() -> None:
+    just = portfolio(seconds_since_exit={1: 3599.0}, seconds_since_intent={1: 9999.0})
+    over = portfolio(seconds_since_exit={1: 3600.0}, seconds_since_intent={1: 120.0})
+    other_market = portfolio(seconds_since_exit={2: 1.0})
+
+    assert reasons(ask(books=just)) == {"COOLDOWN"}
+    assert ask(books=over).approved
+    assert ask(books=other_market).approved
+
+
 def test_an_unreadable_order_still_hears_of_the_halt() -> None:
     verdict = ask(intent(probability=float("nan")), portfolio(state="HALTED"))
 

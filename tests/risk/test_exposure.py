@@ -18,13 +18,15 @@ def test_plain_outcomes_lose_everything_at_once() -> None:
     assert worst_loss((yes, no)) == 17
 
 
-def test_a_no_basket_on_exclusive_outcomes_loses_at_most_one_leg() -> None:
+def test_a_no_basket_on_exclusive_outcomes_loses_one_leg_or_half_of_all() -> None:
     legs = [
         held(market=m, outcome_index=1, exposure=Decimal(40), sellable=Decimal(50), exclusive=True)
         for m in (1, 2, 3)
     ]
 
-    assert worst_loss(legs) == 120 - 100
+    assert worst_loss(legs[:1]) == 40
+    assert worst_loss(legs[:2]) == 80 - 50
+    assert worst_loss(legs) == 120 - 75
 
 
 def test_an_order_that_has_not_filled_hedges_nothing() -> None:

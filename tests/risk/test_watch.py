@@ -174,6 +174,22 @@ def test_a_sudden_drop_halts_until_a_person_looks() -> None:
     assert halts.KINDS["SUDDEN_DROP"].resume_rule == "MANUAL"
 
 
+def test_a_sudden_drop_that_a_person_released_is_not_held_against_the_curve_again() -> None:
+    mark(1000, -5)
+    mark(899, 0)
+    look(0)
+    for halt in Halt.objects.filter(released_at__isnull=True):
+        halts.release(halt, actor="ann", reason="a withdrawal", as_of=at(1))
+
+    mark(899, 2)
+    look(2)
+    assert "SUDDEN_DROP" not in kinds()
+
+    mark(700, 3)
+    look(3)
+    assert "SUDDEN_DROP" in kinds()
+
+
 def test_a_slow_fall_is_no_sudden_drop() -> None:
     slide(899)
 
