@@ -79,8 +79,8 @@ def _batches(tokens: Iterable[TokenId], size: int) -> Iterator[Sequence[TokenId]
 
 
 def connect() -> ClobData:
-    """The order-book service that this installation is configured for."""
-    return _at(settings.ENV.venue_clob_url)
+    """The order-book service we are configured for; raises `http.SimulatedVenue`."""
+    return _at(http.permit(settings.ENV.venue_clob_url, mode=settings.ENV.mode))
 
 
 # One per process: a budget counts the requests of all callers, a connection is kept alive.

@@ -72,8 +72,8 @@ class Gamma:
 
 
 def connect() -> Gamma:
-    """The catalogue that this installation is configured for."""
-    return _at(settings.ENV.venue_gamma_url)
+    """The catalogue we are configured for; raises `http.SimulatedVenue`."""
+    return _at(http.permit(settings.ENV.venue_gamma_url, mode=settings.ENV.mode))
 
 
 # One per process: a budget counts the requests of all callers, a connection is kept alive.

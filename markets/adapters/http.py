@@ -13,6 +13,7 @@ TIMEOUT = httpx.Timeout(10.0, connect=3.0)
 AGENT = "oddsmith"
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 WINDOW_S = 10.0
+DEMO = "DEMO"
 # The venue shares one address among all our processes; we plan on half of what it allows.
 SHARE = 0.5
 Params = Sequence[tuple[str, str]] | Mapping[str, str]
@@ -33,6 +34,10 @@ class VenueRefused(Exception):
 
 class NotThere(VenueRefused):
     """The venue knows no such thing (yet, or any more)."""
+
+
+class SimulatedVenue(Exception):
+    """A stand-in would have served data outside a demo."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +149,19 @@ def session(
 def is_local(base_url: str) -> bool:
     """Whether the address is this machine: then whatever answers is the stand-in venue."""
     return (urlsplit(base_url).hostname or "") in LOCAL
+
+
+def permit(base_url: str, *, mode: str) -> str:
+    """The address, where data from it may be used; simulated data belongs in a demo alone.
+
+    Raises `SimulatedVenue`.
+    """
+    if is_local(base_url) and mode != DEMO:
+        raise SimulatedVenue(
+            f"{base_url} is a stand-in on this machine, and MODE={mode} uses real data only; "
+            "set MODE=DEMO, or the VENUE_… addresses to the venue's"
+        )
+    return base_url
 
 
 def _pairs(params: Params) -> Sequence[tuple[str, str]]:

@@ -33,7 +33,10 @@ def stand_in(settings: Any) -> Iterator[str]:
     thread.start()
     address = f"http://127.0.0.1:{server.server_address[1]}"
     settings.ENV = replace(
-        settings.ENV, venue_gamma_url=f"{address}/gamma", venue_clob_url=f"{address}/clob"
+        settings.ENV,
+        mode="DEMO",
+        venue_gamma_url=f"{address}/gamma",
+        venue_clob_url=f"{address}/clob",
     )
     yield address
     for service in (gamma, clob_data):
@@ -112,7 +115,7 @@ def test_the_command_reports_as_json_and_as_tables(
 
 
 def test_an_unreachable_venue_is_one_sentence_with_its_remedy(settings: Any) -> None:
-    settings.ENV = replace(settings.ENV, venue_gamma_url="http://127.0.0.1:1/gamma")
+    settings.ENV = replace(settings.ENV, mode="DEMO", venue_gamma_url="http://127.0.0.1:1/gamma")
 
     with (
         stamina.set_testing(True, attempts=1),
@@ -120,3 +123,14 @@ def test_an_unreachable_venue_is_one_sentence_with_its_remedy(settings: Any) -> 
     ):
         call_command("sync_catalogue")
     assert failure.value.returncode == 1
+
+
+@pytest.mark.parametrize("mode", ["PAPER", "LIVE"])
+def test_a_stand_in_is_refused_outside_a_demo(stand_in: str, settings: Any, mode: str) -> None:
+    settings.ENV = replace(settings.ENV, mode=mode)
+
+    with pytest.raises(CommandError, match="set MODE=DEMO") as refusal:
+        call_command("sync_catalogue")
+    assert refusal.value.returncode == 2
+    assert not Market.objects.exists()
+    settings.ENV = replace(settings.ENV, mode="DEMO")

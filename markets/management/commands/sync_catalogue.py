@@ -10,7 +10,7 @@ from rich.table import Table
 
 from markets import catalog, universe
 from markets.adapters.gamma import StuckCursor
-from markets.adapters.http import VenueRefused, VenueUnreachable
+from markets.adapters.http import SimulatedVenue, VenueRefused, VenueUnreachable
 from markets.core.wire import NotUnderstood
 
 
@@ -25,6 +25,8 @@ class Command(BaseCommand):
         try:
             report = catalog.sync(as_of=timezone.now(), limit=options["limit"])
             reasons = universe.refresh(as_of=timezone.now())
+        except SimulatedVenue as refused:
+            raise CommandError(str(refused), returncode=2) from None
         except (NotUnderstood, StuckCursor, VenueRefused, VenueUnreachable) as cause:
             raise CommandError(
                 f"{cause}. What was read is filed; check VENUE_GAMMA_URL and VENUE_CLOB_URL, then "
