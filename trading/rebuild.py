@@ -9,8 +9,7 @@ from django.db import transaction
 
 from config.kernel import locks, units
 from config.kernel.units import ZERO
-from trading.core.order_states import IN_FLIGHT
-from trading.models import Fill, Order, Position, Redemption, Side
+from trading.models import Fill, Position, Redemption, Side
 
 Key = tuple[str, str, int]
 """Mode, wallet, outcome."""
@@ -138,9 +137,3 @@ def _write(computed: dict[Key, Sums], *, as_of: datetime) -> None:
         Position.objects.filter(pk=position.pk).update(
             shares=ZERO, cost=ZERO, realised=ZERO, fees=ZERO, closed_at=as_of
         )
-
-
-def in_flight_reserved(mode: str) -> Decimal:
-    """Dollars that orders on their way still hold."""
-    rows = Order.objects.filter(mode=mode, status__in=IN_FLIGHT)
-    return sum(rows.values_list("reserved", flat=True), ZERO)

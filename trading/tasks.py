@@ -5,7 +5,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from trading import cycle, submit
+from trading import cycle, submit, watch
 from trading import redeem as redemptions
 
 
@@ -23,8 +23,10 @@ def redeem(**_unknown: Any) -> None:
 
 @shared_task(queue="trading", acks_late=True, ignore_result=True, soft_time_limit=50, time_limit=60)
 def mark(**_unknown: Any) -> None:
-    """Put the books on the equity curve."""
-    cycle.mark(as_of=timezone.now())
+    """Put the books on the equity curve, and check that they add up."""
+    now = timezone.now()
+    cycle.mark(as_of=now)
+    watch.run(as_of=now)
 
 
 @shared_task(

@@ -78,7 +78,9 @@ def reservations_equal_what_is_in_flight(mode: str) -> None:
     waiting = TradeIntent.objects.filter(mode=mode, status__in=TradeIntent.OPEN)
     keys = [f"reserve:{intent.pk}" for intent in waiting]
     for_intents = sum(Transfer.objects.filter(key__in=keys).values_list("amount", flat=True), ZERO)
-    assert reserved == for_intents + rebuild.in_flight_reserved(mode)
+    on_the_way = Order.objects.filter(mode=mode, status__in=IN_FLIGHT)
+    for_orders = sum(on_the_way.values_list("reserved", flat=True), ZERO)
+    assert reserved == for_intents + for_orders
     done = Order.objects.filter(mode=mode).exclude(status__in=IN_FLIGHT)
     assert not done.filter(reserved__gt=0).exists()
 
