@@ -1,6 +1,9 @@
 """`halt` and `resume` from a terminal: what they do, what they print, how they exit."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from config.env import ROOT
 from config.management.commands import resume
 from risk import halts
 from risk.models import Halt, TradingState
@@ -108,3 +112,28 @@ def test_a_halt_that_somebody_else_released_meanwhile_is_a_problem() -> None:
         resume.Command()._release([stale], reason="x")
 
     assert refusal.value.returncode == 1
+
+
+@pytest.mark.process
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["halt"],
+        ["halt", "--reason=x", "--state=ASLEEP"],
+        ["resume", "--all"],
+        ["resume", "--reason=x"],
+    ],
+)
+def test_a_line_that_makes_no_sense_leaves_with_code_2(tmp_path: Path, line: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *line],
+        cwd=ROOT,
+        env=os.environ | {"STATE_DIR": str(tmp_path), "DATABASE_URL": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "usage:" in done.stderr
