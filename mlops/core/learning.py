@@ -5,7 +5,7 @@ The ladder is climbed only on evidence (a booster joins the recalibration only w
 it beyond its interval), and a cell is corrected only where both scores gain beyond theirs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -80,19 +80,9 @@ def learn(
     alone = {name: found.corrections[:, k] for k, name in enumerate(found.experts)}
     _refuse_a_leak(tested, alone, limit=config.max_skill)
     chosen = _rung(tested, alone, config=config, cap=cap, rng=rng)
-    followed = np.mean([alone[name] for name in chosen], axis=0)
-    judged = evidence.judge(
-        tested.y,
-        market=tested.price,
-        # Half the cap: the sign of the gain is judged, its size is fitted below.
-        model=corrected(tested.price, cap / 2 * followed),
-        cell=tested.cell,
-        event=tested.event,
-        min_events=config.min_cell_events,
-        level=config.evidence_level,
-        resamples=config.bootstrap,
-        rng=rng,
-    )
+    # Half the cap: the sign of the gain is judged, its size is fitted by the blend.
+    move = cap / 2 * _mean(alone, chosen)
+    judged = _judge(tested, corrected(tested.price, move), config=config, rng=rng)
     blend = Blend.fit(
         {name: alone[name] for name in chosen},
         tested.price,
@@ -102,23 +92,46 @@ def learn(
         cap=cap,
         allowed=frozenset(each.cell for each in judged if each.positive),
     )
-    everything = np.arange(data.rows)
-    members = {name: oof.fit(make(), data, everything, seed=seed) for name, make in experts.items()}
-    model = corrected(
-        tested.price, np.where(np.isin(tested.cell, blend.cells), blend.weight * followed, 0.0)
-    )
-    scores = _scores(tested, found, model, config=config, rng=rng)
-    scores |= {
+    weight = np.where(np.isin(tested.cell, blend.cells), blend.weight, 0.0)
+    model = corrected(tested.price, weight * _mean(alone, chosen))
+    scores = _scores(tested, found, model, config=config, rng=rng) | {
         "experts": list(chosen),
         "weight": blend.weight,
         "cells": [{"name": cell_name(each.cell), **asdict(each)} for each in judged],
-        "spans": {
-            name: float(data.known_at[data.source == k].max())
-            for k, name in enumerate(data.sources)
-            if (data.source == k).any()
-        },
+        "spans": _spans(data),
     }
+    everything = np.arange(data.rows)
+    members = {name: oof.fit(make(), data, everything, seed=seed) for name, make in experts.items()}
     return Trained(members=members, blend=blend, cells=judged, scores=scores)
+
+
+def _mean(alone: Mapping[str, Floats], chosen: Sequence[str]) -> Floats:
+    return np.mean([alone[name] for name in chosen], axis=0)
+
+
+def _judge(
+    tested: Examples, model: Floats, *, config: LearningConfig, rng: np.random.Generator
+) -> tuple[CellEvidence, ...]:
+    return evidence.judge(
+        tested.y,
+        market=tested.price,
+        model=model,
+        cell=tested.cell,
+        event=tested.event,
+        min_events=config.min_cell_events,
+        level=config.evidence_level,
+        resamples=config.bootstrap,
+        rng=rng,
+    )
+
+
+def _spans(data: Examples) -> dict[str, float]:
+    """Per source the newest answer that was learned, epoch seconds."""
+    return {
+        name: float(data.known_at[data.source == k].max())
+        for k, name in enumerate(data.sources)
+        if (data.source == k).any()
+    }
 
 
 def cell_name(cell: int) -> str:
@@ -180,8 +193,8 @@ def _rung(
     first = tuple(name for name in FIRST_RUNG if name in alone) or tuple(alone)
     if len(first) == len(alone) or not tested.rows:
         return first
-    base = corrected(tested.price, cap / 2 * np.mean([alone[name] for name in first], axis=0))
-    more = corrected(tested.price, cap / 2 * np.mean(list(alone.values()), axis=0))
+    base = corrected(tested.price, cap / 2 * _mean(alone, first))
+    more = corrected(tested.price, cap / 2 * _mean(alone, tuple(alone)))
     whole = evidence.judge(
         tested.y,
         market=base,
