@@ -106,7 +106,7 @@ def learn(
 
 
 def _mean(alone: Mapping[str, Floats], chosen: Sequence[str]) -> Floats:
-    return np.mean([alone[name] for name in chosen], axis=0)
+    return np.asarray(np.mean([alone[name] for name in chosen], axis=0), dtype=np.float64)
 
 
 def _judge(
