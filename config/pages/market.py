@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from config.pages import charts, words
 from config.pages.markets import why
+from markets import queries
 from markets.core.book import Book
 from markets.models import Market
 from predictions.models import Prediction
@@ -22,8 +23,6 @@ ROWS = 12
 @login_required
 def page(request: HttpRequest, market_id: int) -> HttpResponse:
     """Everything known about one market."""
-    from markets import queries
-
     now = timezone.now()
     market = get_object_or_404(
         Market.objects.select_related("event", "fees", "resolution"), pk=market_id

@@ -14,6 +14,7 @@ from markets.models import Market, Quote, RawMessage
 from predictions.models import Prediction
 from risk import halts
 from risk.models import EquityPoint, Halt, TradingState
+from trading import queries as trading_queries
 from trading.models import Order
 from trading.settings import TradingSettings
 
@@ -116,8 +117,6 @@ def banner(*, as_of: datetime) -> Banner:
 
 def read(*, as_of: datetime, known: Banner | None = None) -> Situation:
     """Gather everything a person or a monitor asks first; the number of queries does not grow."""
-    from trading import queries as trading_queries
-
     top = known or banner(as_of=as_of)
     fresh = freshness(as_of=as_of)
     return Situation(
