@@ -33,7 +33,7 @@ from predictions.models import PredictionSettings
 from risk.core.contracts import LimitsConfig
 from risk.models import RiskLimits
 from trading.core.contracts import TradingConfig
-from trading.models import TradingSettings
+from trading.settings import TradingSettings
 
 REFIT_S = 7 * 86400.0
 
@@ -108,7 +108,7 @@ def run(
         seed=seed,
         settings=json.dumps({"settings": body["settings"], "assumptions": body["assumptions"]}),
         result=json.dumps({k: v for k, v in body.items() if k not in ("trades", "equity")}),
-        folder=folder.name,
+        folder=f"{folder.parent.name}/{folder.name}",
         events=body["summary"]["traded_events"],
         trades=body["summary"]["trades"],
     )

@@ -1,6 +1,7 @@
 """Figures of reports: the same numbers give the same bytes."""
 
 import io
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +26,7 @@ mpl.rcParams.update(
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402 - after the backend
 from matplotlib.figure import Figure  # noqa: E402 - after the backend
 
+METADATA = re.compile("<metadata>.*?</metadata>", re.DOTALL)
 INK, MARKET, FAINT = "#1f3a5f", "#c27a1a", "#9aa3ad"
 
 
@@ -51,7 +53,7 @@ def as_svg(figure: Figure) -> str:
     """SVG for a page, without header, date or anything that changes from run to run."""
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    text = out.getvalue()
+    text = METADATA.sub("", out.getvalue())
     return text[text.index("<svg") :]
 
 

@@ -80,7 +80,12 @@ def test_positions_are_written_only_where_fills_and_redemptions_are() -> None:
         )
     }
 
-    assert writers <= {"trading/fills.py", "trading/redeem.py", "trading/positions.py", "trading/rebuild.py"}
+    assert writers <= {
+        "trading/fills.py",
+        "trading/redeem.py",
+        "trading/positions.py",
+        "trading/rebuild.py",
+    }
 
 
 def test_tasks_declare_their_queue_and_both_time_limits() -> None:

@@ -53,7 +53,7 @@ class Command(BaseCommand):
             )
         except (BadHistory, backtest.NothingToReplay) as problem:
             raise CommandError(str(problem), returncode=1) from None
-        folder = Path(settings.ENV.state_dir) / "backtests" / stored.folder
+        folder = Path(settings.ENV.state_dir) / stored.folder
         if options["json"]:
             self.stdout.write((folder / "report.json").read_text(encoding="utf-8"))
             return
