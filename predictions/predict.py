@@ -24,6 +24,9 @@ from predictions.models import Horizon, Prediction, PredictionSettings
 
 log = structlog.get_logger(__name__)
 
+# The look-back counts from when a quote became known; it may have been observed this much earlier.
+LATE = timedelta(hours=1)
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -67,8 +70,9 @@ def look(market_ids: Sequence[int], *, as_of: datetime, config: PredictionConfig
     """The features and prices of markets as they were known at `as_of`."""
     # A market's event is part of its features, so its siblings are read with it.
     events = Market.objects.filter(pk__in=market_ids).values("event")
-    ids = list(Market.objects.filter(event__in=events).order_by("pk").values_list("pk", flat=True))
-    since = as_of - timedelta(seconds=LOOKBACK_S)
+    known = Market.objects.filter(event__in=events, received_at__lte=as_of)
+    ids = list(known.order_by("pk").values_list("pk", flat=True))
+    since = as_of - timedelta(seconds=LOOKBACK_S) - LATE
     series = market_queries.quote_series(ids, since=since, as_of=as_of)
     facts = market_queries.facts(ids, as_of=as_of)
     at = np.flatnonzero(np.isin(facts.market_id, np.array(market_ids, dtype=np.int64)))

@@ -156,6 +156,15 @@ def test_asking_for_one_market_gives_the_vector_of_the_whole_run():
     assert vector["mid"] == pytest.approx(0.3)
 
 
+def test_a_market_that_was_learned_of_later_does_not_exist_yet():
+    event = EventFactory()
+    known = quoted(event=event)
+    later = quoted(event=event, received_at=NOW + timedelta(hours=1))
+
+    assert predict.run(as_of=NOW, market_ids=[known.pk, later.pk]) == 1
+    assert queries.vector(Prediction.objects.get())["event_markets"] == 1
+
+
 def test_latest_is_the_newest_known_by_then():
     market, other = quoted(), quoted()
     for seconds in (0, 60, 120):
