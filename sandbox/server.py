@@ -1,6 +1,7 @@
 """The stand-in venue on a loopback port. This edge alone reads the clock."""
 
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,19 +18,22 @@ class NotLoopback(ValueError):
     """The stand-in venue is for this machine only."""
 
 
-def serve(venue: StandIn, *, host: str, port: int) -> ThreadingHTTPServer:
+def serve(
+    venue: StandIn, *, host: str, port: int, clock: Callable[[], float] = time.time
+) -> ThreadingHTTPServer:
     """A bound server that is ready for `serve_forever`; port 0 picks a free one.
 
+    `clock` gives UTC epoch seconds; a test that lets hours pass brings its own.
     Raises `NotLoopback` for any other address than this machine's own, `OSError` for a port in use.
     """
     if host not in LOOPBACK:
         raise NotLoopback(f"the stand-in venue listens on 127.0.0.1 only, not on {host}")
-    server = ThreadingHTTPServer((host, port), _handler(venue))
+    server = ThreadingHTTPServer((host, port), _handler(venue, clock))
     server.daemon_threads = True
     return server
 
 
-def _handler(venue: StandIn) -> type[BaseHTTPRequestHandler]:
+def _handler(venue: StandIn, clock: Callable[[], float]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         server_version = "stand-in-venue"
@@ -38,7 +42,7 @@ def _handler(venue: StandIn) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            self._send(venue.get(parts.path, parse_qs(parts.query), second=int(time.time())))
+            self._send(venue.get(parts.path, parse_qs(parts.query), second=int(clock())))
 
         def do_POST(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)
@@ -47,7 +51,7 @@ def _handler(venue: StandIn) -> type[BaseHTTPRequestHandler]:
                 self._send(Reply(status=413, body={"error": "body too large"}))
                 return
             body = self.rfile.read(size)
-            self._send(venue.post(urlsplit(self.path).path, body, second=int(time.time())))
+            self._send(venue.post(urlsplit(self.path).path, body, second=int(clock())))
 
         def _send(self, reply: Reply) -> None:
             text = isinstance(reply.body, str)

@@ -1,4 +1,4 @@
-"""Price histories of many markets as flat arrays: the layout that kernels read, live and in training alike."""
+"""Price histories of many markets as flat arrays: what kernels read, live and in training."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,9 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteSeries:
-    """Quotes of m markets, concatenated; market i owns `[starts[i], starts[i + 1])`, in order of `known_at`.
+    """Quotes of m markets, concatenated: market i owns `[starts[i], starts[i + 1])`.
+
+    Those of one market are in order of `known_at`.
 
     Attributes
     ----------
@@ -40,10 +42,10 @@ class QuoteSeries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketFacts:
-    """What is known about each of m markets apart from its quotes; NaN or an empty text where unknown.
+    """What is known of each of m markets apart from its quotes; NaN or "" where unknown.
 
-    Times are UTC epoch seconds. `scheduled_end_at` only where an end was announced, never hindsight.
-    `event` numbers the question groups; `exclusive` says that the outcomes of the group exclude each other.
+    Times are UTC epoch seconds; `scheduled_end_at` only where an end was announced, no hindsight.
+    `event` numbers the question groups; `exclusive`: the group's outcomes exclude each other.
     """
 
     market_id: Ints
@@ -64,7 +66,7 @@ class MarketFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshots:
-    """Decision points: row r asks about market `market[r]` (an index into the arrays above) at `as_of[r]`."""
+    """Decision points: row r asks about market `market[r]`, an index as above, at `as_of[r]`."""
 
     market: Ints
     as_of: Floats
