@@ -7,3 +7,4 @@ class MlopsConfig(AppConfig):
     """Labels, training, evaluation, backtests."""
 
     name = "mlops"
+    verbose_name = "Learning"

@@ -23,7 +23,7 @@ def _run(statements: list[str]) -> None:
 
 @pytest.fixture(autouse=True)
 def facts_may_be_flushed(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Transactional tests empty the tables afterwards; SQLite does that with DELETE, which the triggers refuse."""
+    """Transactional tests empty the tables; SQLite does so with DELETE, which triggers refuse."""
     if "transactional_db" not in request.fixturenames or connection.vendor == "postgresql":
         yield
         return

@@ -8,4 +8,4 @@ class KernelConfig(AppConfig):
 
     name = "config.kernel"
     label = "kernel"
-    verbose_name = "Kernel"
+    verbose_name = "System"

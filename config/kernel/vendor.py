@@ -37,7 +37,10 @@ BEGIN SELECT RAISE(ABORT, '{table} rows are facts: they are never changed or del
 """
 POSTGRES_FUNCTION = """
 CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $body$
-BEGIN RAISE EXCEPTION '% rows are facts: they are never changed or deleted', TG_TABLE_NAME USING ERRCODE = '23514'; END
+BEGIN
+  RAISE EXCEPTION '% rows are facts: they are never changed or deleted', TG_TABLE_NAME
+  USING ERRCODE = '23514';
+END
 $body$
 """
 POSTGRES_TRIGGER = """

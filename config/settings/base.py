@@ -3,6 +3,8 @@
 import os
 from typing import Any
 
+from django.templatetags.static import static
+
 from config import env as environment
 
 DEBUG = os.environ.get("DJANGO_SETTINGS_MODULE", "").endswith((".dev", ".test"))
@@ -65,12 +67,22 @@ TEMPLATES = [
 
 
 def database_settings(database: environment.Database) -> dict[str, Any]:
-    """Django's DATABASES entry: durable WAL with immediate transactions on SQLite, kept connections on PostgreSQL."""
+    """Django's DATABASES entry: WAL and immediate transactions on SQLite, kept connections else."""
     if database.vendor == "sqlite":
-        pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-64000; PRAGMA mmap_size=268435456;"
+        pragmas = (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+            "PRAGMA cache_size=-64000; PRAGMA mmap_size=268435456;"
+        )
         options = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": pragmas}
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": database.name, "OPTIONS": options}
-    timeouts = "-c statement_timeout=120000 -c idle_in_transaction_session_timeout=60000 -c lock_timeout=10000"
+    timeouts = " ".join(
+        f"-c {name}={milliseconds}"
+        for name, milliseconds in (
+            ("statement_timeout", 120_000),
+            ("idle_in_transaction_session_timeout", 60_000),
+            ("lock_timeout", 10_000),
+        )
+    )
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": database.name,
@@ -111,6 +123,8 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False
+DATETIME_FORMAT = "Y-m-d H:i:s"
+DATE_FORMAT = "Y-m-d"
 STATIC_URL = "static/"
 STATIC_ROOT = ENV.state_dir / "static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
@@ -132,7 +146,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Oddsmith API",
-    "DESCRIPTION": "Markets, forecasts, signals, trades and the portfolio of one Oddsmith installation.",
+    "DESCRIPTION": "Markets, forecasts, signals, trades and the portfolio of one installation.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -143,6 +157,7 @@ UNFOLD = {
     "SITE_TITLE": "Oddsmith",
     "SITE_HEADER": "Oddsmith control room",
     "SITE_URL": "/",
+    "SITE_ICON": lambda request: static("oddsmith/icon.svg"),
     "ENVIRONMENT": "config.admin_site.environment_label",
     "DASHBOARD_CALLBACK": "config.admin_site.control_room",
     "SHOW_HISTORY": True,

@@ -1,4 +1,4 @@
-"""Development and the zero-install start: everything on this machine, the stand-in venue available."""
+"""Development and the zero-install start: all on this machine, the stand-in venue at hand."""
 
 from config.settings.base import *  # noqa: F403 - settings are one namespace
 from config.settings.base import DEBUG as _DEBUG

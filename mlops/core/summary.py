@@ -63,7 +63,7 @@ def _interval(lots: list[Lot], *, rng: np.random.Generator, resamples: int) -> t
 def scores(
     tape: Tape, forecasts: Forecasts, *, rng: np.random.Generator, resamples: int
 ) -> dict[str, Any]:
-    """Brier and log loss of forecast and market on the same answered rows, and their calibration."""
+    """Brier and log loss of forecast and market on the same answered rows."""
     y: Floats = tape.payout[tape.market]
     rows = np.isfinite(y) & np.isfinite(forecasts.price)
     event: Ints = tape.facts.event[tape.market]

@@ -52,20 +52,19 @@ def test_no_module_is_called_after_nothing() -> None:
 
 def test_no_price_is_invented_by_a_default() -> None:
     """`.get("no_price", 50)` once turned a missing price into a trade."""
-    invented = []
-    for path in modules():
-        for node in ast.walk(ast.parse(path.read_text())):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and node.func.attr == "get"
-                and len(node.args) == 2
-                and isinstance(node.args[0], ast.Constant)
-                and "price" in str(node.args[0].value)
-                and isinstance(node.args[1], ast.Constant)
-                and isinstance(node.args[1].value, int | float)
-            ):
-                invented.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    invented = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "get"
+        and len(node.args) == 2
+        and isinstance(node.args[0], ast.Constant)
+        and "price" in str(node.args[0].value)
+        and isinstance(node.args[1], ast.Constant)
+        and isinstance(node.args[1].value, int | float)
+    ]
 
     assert invented == []
 
