@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import IntegrityError, transaction
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from config.kernel import units
 from config.kernel.modes import Mode
@@ -88,8 +88,15 @@ def balances(
 ) -> dict[Account, Decimal]:
     """Every account of one ledger; the balances sum to zero. `market_id` narrows to one market."""
     rows = Transfer.objects.filter(mode=mode, wallet=wallet, posted_at__lte=as_of)
-    if market_id is not None:
-        rows = rows.filter(market_id=market_id)
+    return _totals(rows if market_id is None else rows.filter(market_id=market_id))
+
+
+def standing(*, mode: str, wallet: str = MAIN_WALLET) -> dict[Account, Decimal]:
+    """Every account with all that is booked: what goes with positions, which know no past."""
+    return _totals(Transfer.objects.filter(mode=mode, wallet=wallet))
+
+
+def _totals(rows: QuerySet[Transfer]) -> dict[Account, Decimal]:
     totals = dict.fromkeys(Account, ZERO)
     for debit, credit, amount in rows.values_list("debit", "credit").annotate(Sum("amount")):
         # SQLite adds up in float64; the grid of 1e-6 is finer than its error below 10^9 dollars.

@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Max, QuerySet
 
+from config.kernel import locks
 from config.kernel.units import ZERO
 from markets import queries as market_queries
 from markets.core.book import Book
@@ -91,8 +93,12 @@ def snapshot(
 
 
 def figures(mode: str, *, as_of: datetime) -> Figures:
-    """Cash, what resolved markets owe us, and every open position at cost, mid and liquidation."""
-    accounts = ledger.balances(mode=mode, as_of=as_of)
+    """Cash, what resolved markets owe us, and every open position at cost, mid and liquidation.
+
+    Positions are those of this moment, so the cash is too: a fill that another worker booked after
+    `as_of` would otherwise be counted as shares and as the cash that paid for them.
+    """
+    accounts = ledger.standing(mode=mode)
     held = list(_open_positions(mode))
     owed = _payouts(held)
     books = market_queries.latest_books(
@@ -108,8 +114,10 @@ def figures(mode: str, *, as_of: datetime) -> Figures:
     )
 
 
+@transaction.atomic
 def mark(mode: str, *, as_of: datetime) -> EquityPoint:
-    """Put the books on the equity curve."""
+    """Put the books on the equity curve, while nobody books a fill."""
+    locks.hold(f"portfolio:{mode}")
     ledger.open_books(mode, as_of=as_of)
     return equity.record(mode, figures(mode, as_of=as_of), as_of=as_of)
 
