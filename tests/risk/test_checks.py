@@ -124,7 +124,8 @@ def test_a_sale_without_inventory_is_refused_never_a_short() -> None:
 
     for holdings in ((), (promised,), (other_side,)):
         verdict = ask(sale(), portfolio(holdings=holdings))
-        assert "NO_INVENTORY" in reasons(verdict)
+        messages = [d.message for d in verdict.denials if d.reason == DenialReason.NO_INVENTORY]
+        assert messages == ["no share of outcome 0 is held, so none can be sold"]
         assert verdict.approved_shares == 0
 
 
@@ -154,6 +155,12 @@ def test_one_epoch_of_an_asset_takes_one_position_whatever_the_market() -> None:
     assert [d.message for d in verdict.denials] == [message]
     assert ask(intent(**(btc | {"epoch": epoch + 900})), portfolio(holdings=(down,))).approved
     assert ask(intent(**(btc | {"asset": "ETH"})), portfolio(holdings=(down,))).approved
+
+
+def test_markets_on_one_asset_without_an_epoch_do_not_exclude_each_other() -> None:
+    other = held(market=2, asset="BTC", epoch=None)
+
+    assert ask(intent(asset="BTC", epoch=None), portfolio(holdings=(other,))).approved
 
 
 def test_a_window_of_unknown_length_is_named_by_its_start() -> None:
@@ -283,6 +290,25 @@ def test_no_reentry_within_cooldown() -> None:
     assert reasons(ask(books=just)) == {"COOLDOWN"}
     assert ask(books=over).approved
     assert ask(books=other_market).approved
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        {"book_age_s": 0.0},
+        {"book_age_s": 120.0},
+        {"prediction_age_s": 600.0},
+        {"seconds_left": 60.0},
+        {"expected_price": Decimal("0.505"), "limit_price": Decimal("0.51")},  # 100 bps
+        {"expected_price": Decimal("0.503"), "fee": Decimal(0), "probability": 0.51},  # 30 %
+        {"limit_price": Decimal("0.01"), "best_price": Decimal("0.01")}
+        | {"expected_price": Decimal("0.01"), "fee": Decimal(0)},
+        {"limit_price": Decimal("0.99"), "best_price": Decimal("0.99")}
+        | {"expected_price": Decimal("0.99"), "fee": Decimal(0), "probability": 1.0},
+    ],
+)
+def test_what_lies_exactly_on_a_limit_is_still_allowed(order: dict[str, Any]) -> None:
+    assert ask(intent(**order)).approved
 
 
 def test_an_unreadable_order_still_hears_of_the_halt() -> None:
