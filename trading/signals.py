@@ -1,11 +1,11 @@
 """What every new forecast is worth against the book of now."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from markets import queries as market_queries
 from markets.core.book import Book
@@ -13,7 +13,7 @@ from markets.models import Market
 from predictions.core.contracts import Forecasts
 from predictions.models import Horizon, Prediction
 from risk.models import RiskLimits
-from trading.core.decision import Signals, Tops, signals
+from trading.core.edge import Signals, Tops, asks_and_depths, signals
 from trading.models import Signal
 from trading.settings import TradingSettings
 
@@ -28,11 +28,11 @@ def find(*, as_of: datetime) -> int:
     if not fresh:
         return 0
     config = TradingSettings.objects.current(as_of=as_of).as_config()
-    market_ids = [p.market_id for p in fresh]
-    books = market_queries.latest_books(market_ids, as_of=as_of)
-    found = signals(
-        _forecasts(fresh), _tops(market_ids, books, Decimal(repr(config.depth_within))), config
-    )
+    # Two forecasts of one market meet the same book.
+    market_ids = list(dict.fromkeys(p.market_id for p in fresh))
+    tops = _tops(market_ids, within=config.depth_within, as_of=as_of)
+    rows_of = np.searchsorted(np.sort(market_ids), [p.market_id for p in fresh])
+    found = signals(_forecasts(fresh), tops.take(np.argsort(market_ids)[rows_of]), config)
     rows = [
         Signal(
             prediction=prediction,
@@ -73,20 +73,17 @@ def _forecasts(rows: Sequence[Prediction]) -> Forecasts:
     )
 
 
-def _tops(market_ids: Sequence[int], books: Mapping[int, Book], within: Decimal) -> Tops:
+def _tops(market_ids: Sequence[int], *, within: float, as_of: datetime) -> Tops:
     """Best asks, depths and fees of both sides; NaN where a book or a schedule is missing."""
-    fees = {
-        row[0]: row[1:]
-        for row in Market.objects.filter(pk__in=market_ids, fees__isnull=False).values_list(
-            "pk", "fees__rate", "fees__exponent"
-        )
-    }
+    place = {market_id: i for i, market_id in enumerate(market_ids)}
     tops = np.full((6, len(market_ids)), NAN)
-    for column, market_id in enumerate(market_ids):
-        if (book := books.get(market_id)) is not None:
-            tops[:4, column] = _top(book, within)
-        if (schedule := fees.get(market_id)) is not None:
-            tops[4:, column] = [float(value) for value in schedule]
+    books = market_queries.latest_books(market_ids, as_of=as_of)
+    if books:
+        levels = _levels(list(books.values()))
+        tops[:4, [place[key] for key in books]] = asks_and_depths(levels, within=within)
+    schedules = Market.objects.filter(pk__in=place, fees__isnull=False)
+    for market_id, *fee in schedules.values_list("pk", "fees__rate", "fees__exponent"):
+        tops[4:, place[market_id]] = [float(value) for value in fee]
     return Tops(
         ask_0=tops[0],
         ask_1=tops[1],
@@ -97,22 +94,15 @@ def _tops(market_ids: Sequence[int], books: Mapping[int, Book], within: Decimal)
     )
 
 
-def _top(book: Book, within: Decimal) -> list[float]:
-    ask, bid = book.best_ask, book.best_bid
-    if ask is None or bid is None:
-        return [
-            NAN if ask is None else float(ask),
-            NAN if bid is None else 1 - float(bid),
-            0.0,
-            0.0,
-        ]
-    return [
-        float(ask),
-        float(1 - bid),
-        float(book.depth_usd("ask", within=within)),
-        # A bid for outcome 0 at p is an ask for outcome 1 at 1 − p.
-        float(sum((1 - x.price) * x.shares for x in book.bids if bid - x.price <= within)),
-    ]
+def _levels(books: Sequence[Book]) -> NDArray[np.float64]:
+    """float64[n, 2, k, 2] of n books, NaN padded to the deepest; k is at least 1."""
+    deepest = max(1, *(len(side) for book in books for side in (book.bids, book.asks)))
+    levels = np.full((len(books), 2, deepest, 2), NAN)
+    for row, book in enumerate(books):
+        for side, resting in enumerate((book.bids, book.asks)):
+            for k, level in enumerate(resting):
+                levels[row, side, k] = level.price, level.shares
+    return levels
 
 
 def _columns(found: Signals, i: int) -> dict[str, object]:

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from markets.adapters.http import VenueRefused, VenueUnreachable
 from risk.models import Halt, RiskDecision
 from tests import factories
-from tests.factories import NOW, ahead
+from tests.factories import NOW, ago, ahead
 from tests.trading.world import (
     a_market_worth_buying,
     books_are_open,
@@ -63,6 +63,17 @@ def test_null_volume_uses_depth_gate():
     signals.find(as_of=NOW)
 
     assert Signal.objects.get().reason == "PASSED"
+
+
+def test_two_forecasts_of_one_market_meet_the_same_book():
+    later = a_market_worth_buying(quote={"bid": 0.59, "ask": 0.61})
+    first = a_market_worth_buying()
+    factories.PredictionFactory(market=later, as_of=ago(2), probability=0.1)
+
+    assert signals.find(as_of=NOW) == 3
+
+    costs = Signal.objects.order_by("prediction_id").values_list("market_id", "cost")
+    assert list(costs) == [(later.pk, 0.61), (first.pk, 0.51), (later.pk, pytest.approx(0.41))]
 
 
 def test_a_market_without_any_quote_is_not_priced():

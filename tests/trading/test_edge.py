@@ -1,15 +1,17 @@
 """Which forecasts are worth a trade, and what stops the others."""
 
 import dataclasses
+from decimal import Decimal
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from markets.core import book as books
 from predictions.core.contracts import Forecasts
-from tests.trading.candidates import trading_config
-from trading.core.edge import Reason, Tops, growth, signals
+from tests.trading.candidates import AT, trading_config
+from trading.core.edge import Reason, Tops, asks_and_depths, growth, signals
 
 CONFIG = trading_config()
 
@@ -137,3 +139,29 @@ def test_growth_ranks_by_how_wrong_the_price_is():
     assert value[0] == 0
     assert 0 < value[1] < value[2]
     assert value[3] == 0
+
+
+SIDE = st.lists(
+    st.tuples(st.integers(1, 99), st.integers(1, 10**6)), max_size=6, unique_by=lambda x: x[0]
+)
+
+
+@given(SIDE, SIDE, st.sampled_from([0.0, 0.01, 0.02, 0.05]))
+def test_arrays_of_books_say_what_the_books_say(bids, asks, within):
+    book = books.build(
+        AT,
+        [(Decimal(p) / 100, Decimal(n)) for p, n in bids],
+        [(Decimal(p) / 100, Decimal(n)) for p, n in asks],
+    )
+    packed = np.frombuffer(books.pack(book), "<f8").reshape(1, 2, -1, 2)
+    if not packed.size:
+        return
+
+    ask_0, ask_1, depth_0, depth_1 = asks_and_depths(packed, within=within)[:, 0]
+
+    other, near = book.mirrored(), Decimal(str(within))
+    for ask, mine, theirs in ((ask_0, book, depth_0), (ask_1, other, depth_1)):
+        assert np.isnan(ask) == (mine.best_ask is None)
+        if mine.best_ask is not None:
+            assert ask == pytest.approx(float(mine.best_ask))
+        assert theirs == pytest.approx(float(mine.depth_usd("ask", within=near)))

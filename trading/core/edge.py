@@ -1,6 +1,6 @@
 """What a forecast is worth against the book: better side, edge after fees, why it stops here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 import numpy as np
@@ -16,6 +16,10 @@ Flags = NDArray[np.bool_]
 
 PRICE_SOURCE = "PRICE"
 """A forecast of this source is the market price itself."""
+
+
+GRID = 1e-9
+"""Finer than any difference between two prices."""
 
 
 class Reason(StrEnum):
@@ -58,6 +62,39 @@ class Tops:
     depth_1: Floats
     fee_rate: Floats
     fee_exponent: Floats
+
+    def take(self, rows: NDArray[np.int64]) -> "Tops":
+        """The given rows, in their order."""
+        return Tops(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+
+def asks_and_depths(levels: Floats, *, within: float) -> Floats:
+    """What takers of both sides of n books would meet.
+
+    Parameters
+    ----------
+    levels
+        float64[n, 2, k, 2]: bids then asks of outcome 0, best first, (price, shares), NaN padded.
+    within
+        Depth counts this close to the mid.
+
+    Returns
+    -------
+    float64[4, n]
+        `ask_0`, `ask_1`, `depth_0`, `depth_1` of `Tops`; depth is 0 where a book has no mid.
+
+    Notes
+    -----
+    A bid for outcome 0 at p is an ask for outcome 1 at 1 − p.
+    """
+    price, shares = levels[..., 0], levels[..., 1]
+    bid, ask = price[:, 0, 0], price[:, 1, 0]
+    mid = np.where(ask > bid, (ask + bid) / 2, np.nan)
+    # Prices are exact to 1e-6; the slack keeps the level that lies exactly at the bound.
+    near = np.abs(price - mid[:, None, None]) <= within + GRID
+    offered = np.stack([shares[:, 1] * price[:, 1], shares[:, 0] * (1.0 - price[:, 0])])
+    counted = np.where(np.stack([near[:, 1], near[:, 0]]), offered, 0.0)
+    return np.concatenate([np.stack([ask, 1.0 - bid]), counted.sum(axis=-1)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
