@@ -18,7 +18,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "trades": ("trade_key",),
     "spot": ("asset", "source", "interval_s", "observed_at"),
 }
-ARCHIVED_QUOTES = QUOTES | {"levels": pl.Binary}
+QUOTE_COLUMNS = (*QUOTES, "levels")
+ROWS_AT_ONCE = 200_000  # bounds the memory of writing and of reading a part
 
 
 def write(table: str, frame: pl.DataFrame, *, dataset: str) -> int:
@@ -83,24 +84,28 @@ def _months(table: str, frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame
     if "observed_at" not in frame.columns:
         yield table, frame
         return
-    month = pl.col("observed_at").dt.strftime("%Y-%m")
+    month = pl.col("observed_at").dt.truncate("1mo")
     names = frame.select(month.unique(maintain_order=True)).to_series().to_list()
     for name in names:
-        yield str(name), frame if len(names) == 1 else frame.filter(month == name)
+        yield f"{name:%Y-%m}", frame if len(names) == 1 else frame.filter(month == name)
 
 
 def _once(frame: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
-    """By key, the last row of each; big frames are copied no more often than they must be."""
-    if not frame.select(key).is_unique().all():
-        frame = frame.unique(key, keep="last", maintain_order=True)
-    return frame.sort(key)
+    """By key, the last row of each; a frame that is so already is not copied."""
+    rising = pl.lit(value=False)
+    for column in reversed(key):
+        before = pl.col(column).shift(1)
+        rising = (pl.col(column) > before) | ((pl.col(column) == before) & rising)
+    if frame.select(rising.slice(1).all()).item():
+        return frame
+    return frame.unique(key, keep="last", maintain_order=True).sort(key)
 
 
 def _merge(file: Path, fresh: pl.DataFrame, key: Sequence[str] | None) -> int:
-    stored = pl.read_parquet(file) if file.exists() else fresh.clear()
-    if stored.equals(fresh):
+    stored = pl.read_parquet(file) if file.exists() else None
+    if stored is not None and stored.equals(fresh):
         return 0
-    if key is None:
+    if stored is None or key is None:
         _replace(file, fresh)
         return len(fresh)
     known = stored.select(pl.struct(stored.columns).hash().alias("was"), *key)
@@ -117,7 +122,7 @@ def _replace(file: Path, frame: pl.DataFrame) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(f".{os.getpid()}.partial")
     try:
-        frame.write_parquet(partial, compression="zstd")
+        frame.write_parquet(partial, compression="zstd", row_group_size=ROWS_AT_ONCE)
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)

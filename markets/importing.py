@@ -60,8 +60,8 @@ class _Run:
     def advance(self, job: Job, step: str, rows: int) -> None:
         """Report rows done; the job's beat keeps others from taking it over."""
         self.done += rows
-        self.progress(step, self.done, self.total)
         jobs.advance(job, done=self.done, as_of=self.clock(), checkpoint=self.checkpoint())
+        self.progress(step, self.done, self.total)
 
     def checkpoint(self) -> str:
         """Where to resume, valid for the same files only."""
@@ -120,6 +120,7 @@ def _perform(work: _Run, job: Job) -> None:
             for rows in step(work):
                 work.advance(job, name, rows)
             work.finished.append(name)
+            work.advance(job, name, 0)
     work.advance(job, "done", max(0, work.total - work.done))
     vendor.analyze(Event, Market, Quote, PublicTrade, SpotTick)
 
@@ -149,33 +150,34 @@ def _quotes(name: str) -> Step:
     def step(work: _Run) -> Iterator[int]:
         numbers = _numbers(work)
         books = history_rows.levels(work.files) if name == "updown_quotes.parquet" else None
+        parts: dict[str, list[int]] = {}
         for offset in range(0, _rows(work.files, name), SLICE):
-            files = {name: work.files[name].slice(offset, SLICE)}
-            rows = _of_markets(history_frames.quotes(files)[0], numbers, books)
+            rows = _slice(work, name, offset, numbers, books)
             frame = rows.drop("market_key", "dataset")
             work.summary.count("quotes", vendor.append(Quote, frame))
+            for dataset in rows["dataset"].unique():
+                parts.setdefault(dataset, []).append(offset)
             yield len(rows)
-        _archive_quotes(work, name, numbers, books)
+        for dataset, offsets in parts.items():
+            chosen = numbers.filter(pl.col("dataset") == dataset)
+            slices = (_slice(work, name, offset, chosen, books) for offset in offsets)
+            parted = (part.select(archive.QUOTE_COLUMNS) for part in slices)
+            rows = pl.concat(parted, rechunk=True)
+            written = archive.write("quotes", rows, dataset=dataset)
+            work.summary.archive("quotes", written)
 
     return step
 
 
-def _of_markets(
-    quotes: pl.LazyFrame, numbers: pl.DataFrame, books: pl.DataFrame | None
+def _slice(
+    work: _Run, name: str, offset: int, numbers: pl.DataFrame, books: pl.DataFrame | None
 ) -> pl.DataFrame:
+    """Some rows of a quote file, with the numbers of their markets: big files are never whole."""
+    quotes = history_frames.quotes({name: work.files[name].slice(offset, SLICE)})[0]
     rows = quotes.join(numbers.lazy(), on="market_key", how="inner").collect()
     if books is None:
         return rows.with_columns(levels=pl.lit(None, pl.Binary))
     return rows.join(books, on=["market_key", "observed_at", "kind"], how="left")
-
-
-def _archive_quotes(
-    work: _Run, name: str, numbers: pl.DataFrame, books: pl.DataFrame | None
-) -> None:
-    for (dataset,), chosen in numbers.group_by("dataset", maintain_order=True):
-        quotes = history_frames.quotes({name: work.files[name]})[0]
-        rows = _of_markets(quotes, chosen, books).drop("market_id", "dataset")
-        work.summary.archive("quotes", archive.write("quotes", rows, dataset=str(dataset)))
 
 
 def _trades(work: _Run) -> Iterator[int]:

@@ -1,134 +1,158 @@
-"""What other apps may read of the venue's data: always as known at `as_of`, as arrays."""
+"""What other apps may ask about markets: as it was known `as_of`, as arrays, in few queries."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from config.kernel import vendor
-from markets.core import book as books
+from config.kernel.copy_format import Schema
+from markets.core import book
 from markets.core.book import Book
-from markets.core.series import Floats, MarketFacts, QuoteSeries
-from markets.models import Market, QuoteKind
+from markets.core.series import Floats, Ints, MarketFacts, QuoteSeries
+from markets.models import Market
 
+TIME = pl.Datetime("us", "UTC")
 FIGURES = ("price", "bid", "ask", "bid_depth", "ask_depth", "volume_24h")
-BOOK_KINDS = (QuoteKind.BOOK, QuoteKind.BOOK_TOP, QuoteKind.SNAPSHOT)
-MOMENT = pl.Datetime("us", "UTC")
-NUMBERS: dict[str, Any] = dict.fromkeys(FIGURES, pl.Float64)
-QUOTED: dict[str, Any] = {
+SERIES: Schema = {
     "market_id": pl.Int64,
-    "kind": pl.Int16,
-    "observed_at": MOMENT,
-    "received_at": MOMENT,
-    **NUMBERS,
-    "levels": pl.Binary,
+    "received_at": TIME,
+    **dict.fromkeys(FIGURES, pl.Float64),
+}
+LATEST: Schema = {
+    "market_id": pl.Int64,
+    "observed_at": TIME,
+    "received_at": TIME,
+    "kind": pl.Int64,
+    **dict.fromkeys((*FIGURES, "last"), pl.Float64),
+}
+FACTS: Schema = {
+    "id": pl.Int64,
+    "event_id": pl.Int64,
+    "category": pl.String,
+    "opens_at": TIME,
+    "scheduled_end_at": TIME,
+    "window_s": pl.Int64,
+    "epoch_start_at": TIME,
+    "reference_price": pl.Float64,
+    "exclusive": pl.Int64,
 }
 
 
-def tracked_ids(*, as_of: datetime) -> list[int]:
-    """The universe: markets that are quoted and forecast, in order of their ids."""
-    known = Market.objects.filter(tracked=True, received_at__lte=as_of)
-    return list(known.order_by("id").values_list("id", flat=True))
-
-
 def quote_series(market_ids: Sequence[int], *, since: datetime, as_of: datetime) -> QuoteSeries:
-    """Quotes observed after `since` and known by `as_of`; market i is `market_ids[i]`."""
-    chosen, ids = vendor.among("market_id", market_ids)
-    frame = vendor.read(
-        f"SELECT market_id, received_at, {', '.join(FIGURES)} FROM markets_quote"  # noqa: S608 - own names
-        f" WHERE {chosen} AND observed_at > %s AND observed_at <= %s AND received_at <= %s"
-        " ORDER BY market_id, received_at, observed_at",
-        [ids, vendor.instant(since), vendor.instant(as_of), vendor.instant(as_of)],
-        NUMBERS | {"market_id": pl.Int64, "received_at": MOMENT},
+    """Quotes received in `[since, as_of]`; market i is `market_ids[i]`. One query."""
+    condition, ids = vendor.among("market_id", market_ids)
+    rows = vendor.read(
+        f"SELECT {', '.join(SERIES)} FROM markets_quote "  # noqa: S608 - constants
+        f"WHERE {condition} AND received_at >= %s AND received_at <= %s",
+        [ids, vendor.instant(since), vendor.instant(as_of)],
+        SERIES,
     )
-    order = pl.DataFrame({"market_id": market_ids}, schema={"market_id": pl.Int64})
-    order = order.with_row_index("place")
-    frame = frame.join(order, on="market_id", maintain_order="left")
-    frame = frame.sort("place", maintain_order=True)
-    counts = np.bincount(frame["place"].to_numpy(), minlength=len(market_ids))
-    known_at = frame["received_at"].dt.epoch("us").to_numpy() / 1e6
-    figures = {name: _floats(frame[name]) for name in FIGURES}
-    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return QuoteSeries(starts=starts, known_at=known_at, **figures)
+    place = pl.DataFrame({"market_id": list(market_ids)}, schema={"market_id": pl.Int64})
+    rows = rows.join(place.with_row_index("row"), on="market_id").sort(
+        "row", "received_at", maintain_order=True
+    )
+    known_at = rows["received_at"].to_physical().to_numpy() / 1e6
+    return QuoteSeries(
+        starts=_starts(rows["row"].to_numpy(), len(market_ids)),
+        known_at=known_at,
+        **{name: _floats(rows[name]) for name in FIGURES},
+    )
 
 
 def facts(market_ids: Sequence[int], *, as_of: datetime) -> MarketFacts:
-    """What is known of each market apart from its quotes; row i describes `market_ids[i]`."""
-    columns = (
-        "event_id", "category", "opens_at", "scheduled_end_at", "window_s", "epoch_start_at",
-        "reference_price", "event__neg_risk",
-    )  # fmt: skip
-    found = Market.objects.filter(pk__in=list(market_ids), received_at__lte=as_of)
-    rows = {row[0]: row[1:] for row in found.values_list("id", *columns)}
-    listed = [rows[market_id] for market_id in market_ids]
-    column = dict(zip(columns, zip(*listed, strict=True), strict=True)) if listed else {}
+    """What was known of the markets at `as_of`, in the order asked. One query.
 
-    def values(name: str) -> Any:
-        return column.get(name, ())
-
-    return MarketFacts(
-        market_id=np.asarray(market_ids, dtype=np.int64),
-        event=np.asarray(values("event_id"), dtype=np.int64),
-        category=tuple(values("category")),
-        opens_at=_moments(values("opens_at")),
-        scheduled_end_at=_moments(values("scheduled_end_at")),
-        window_s=_numbers(values("window_s")),
-        epoch_start_at=_moments(values("epoch_start_at")),
-        reference_price=_numbers(values("reference_price")),
-        exclusive=np.asarray([bool(flag) for flag in values("event__neg_risk")], dtype=np.bool_),
-    )
-
-
-def latest_quotes(
-    market_ids: Sequence[int], *, as_of: datetime, kinds: Sequence[int] = tuple(QuoteKind)
-) -> pl.DataFrame:
-    """The newest quote of each market known by `as_of`: one index probe a market.
-
-    Columns market_id, kind, observed_at, received_at, the figures and `levels`; markets without a
-    quote are missing.
+    Raises `LookupError` for a market that we learned of later.
     """
-    chosen, ids = vendor.among("m.id", market_ids)
-    of_kind = f"kind IN ({', '.join(str(int(kind)) for kind in kinds)})"
-    moment = vendor.instant(as_of)
-    frame = vendor.read(
-        f"SELECT q.market_id, q.kind, q.observed_at, q.received_at, {', '.join(FIGURES)}, levels"  # noqa: S608 - own names
-        " FROM markets_market m JOIN markets_quote q ON q.market_id = m.id AND q.observed_at ="
-        " (SELECT max(p.observed_at) FROM markets_quote p WHERE p.market_id = m.id"
-        f" AND p.observed_at <= %s AND p.received_at <= %s AND p.{of_kind})"
-        f" WHERE {chosen} AND q.received_at <= %s AND q.{of_kind}",
-        [moment, moment, ids, moment],
-        QUOTED,
+    condition, ids = vendor.among("m.id", market_ids)
+    rows = vendor.read(
+        "SELECT m.id, m.event_id, m.category, m.opens_at, m.scheduled_end_at, m.window_s, "  # noqa: S608 - constants
+        "m.epoch_start_at, m.reference_price, "
+        "CASE WHEN e.neg_risk THEN 1 ELSE 0 END AS exclusive "
+        "FROM markets_market m JOIN markets_event e ON e.id = m.event_id "
+        f"WHERE {condition} AND m.received_at <= %s",
+        [ids, vendor.instant(as_of)],
+        FACTS,
     )
-    return frame.sort("market_id", "kind").unique("market_id", keep="first", maintain_order=True)
+    asked = pl.DataFrame({"id": list(market_ids)}, schema={"id": pl.Int64})
+    known = asked.join(rows, on="id", how="left", maintain_order="left")
+    missing = known.filter(pl.col("event_id").is_null())["id"].to_list()
+    if missing:
+        raise LookupError(
+            f"markets {missing[:5]} were not known at {as_of:%Y-%m-%d %H:%M:%S} UTC; "
+            "ask for markets that `tracked_ids` gives"
+        )
+    return MarketFacts(
+        market_id=known["id"].to_numpy(),
+        event=known["event_id"].to_numpy(),
+        category=tuple(known["category"].to_list()),
+        opens_at=_seconds(known["opens_at"]),
+        scheduled_end_at=_seconds(known["scheduled_end_at"]),
+        window_s=_floats(known["window_s"]),
+        epoch_start_at=_seconds(known["epoch_start_at"]),
+        reference_price=_floats(known["reference_price"]),
+        exclusive=known["exclusive"].to_numpy() == 1,
+    )
+
+
+def tracked_ids(*, as_of: datetime) -> list[int]:
+    """The universe: tracked markets known at `as_of` whose announced end is still ahead."""
+    rows = Market.objects.filter(tracked=True, received_at__lte=as_of).exclude(
+        scheduled_end_at__lte=as_of
+    )
+    return list(rows.order_by("id").values_list("id", flat=True))
+
+
+def latest_quotes(market_ids: Sequence[int], *, as_of: datetime) -> pl.DataFrame:
+    """The newest quote of each market received by `as_of`, columns `LATEST`. One query."""
+    return _latest(market_ids, as_of, LATEST)
 
 
 def latest_books(market_ids: Sequence[int], *, as_of: datetime) -> dict[int, Book]:
-    """The newest order book of each market known by `as_of`; one that was never seen is missing.
-
-    Five levels where they were recorded, else the top of the book with its depth.
-    """
-    frame = latest_quotes(market_ids, as_of=as_of, kinds=BOOK_KINDS)
-    return {row["market_id"]: _book(row) for row in frame.iter_rows(named=True)}
+    """The newest book of each market received by `as_of`: its levels, else its top. One query."""
+    rows = _latest(market_ids, as_of, {**LATEST, "levels": pl.Binary})
+    return {row["market_id"]: _book(row) for row in rows.iter_rows(named=True)}
 
 
-def _book(row: dict[str, Any]) -> Book:
-    observed_at: datetime = row["observed_at"]
-    if row["levels"]:
-        return books.unpack(observed_at, bytes(row["levels"]))
-    top = (row["bid"], row["ask"], row["bid_depth"], row["ask_depth"])
-    return books.synthetic(observed_at, *top)
+def _book(row: dict[str, object]) -> Book:
+    at, levels = row["observed_at"], row["levels"]
+    assert isinstance(at, datetime)  # noqa: S101 - narrows the type
+    if isinstance(levels, bytes):
+        return book.unpack(at.astimezone(UTC), levels)
+    bid, ask, bid_depth, ask_depth = (
+        value if isinstance(value, float) else None
+        for value in (row["bid"], row["ask"], row["bid_depth"], row["ask_depth"])
+    )
+    return book.synthetic(at.astimezone(UTC), bid, ask, bid_depth, ask_depth)
+
+
+def _latest(market_ids: Sequence[int], as_of: datetime, columns: Schema) -> pl.DataFrame:
+    """One index probe a market, whatever the length of its history."""
+    condition, ids = vendor.among("m.id", market_ids)
+    moment = vendor.instant(as_of)
+    rows = vendor.read(
+        f"SELECT {', '.join('q.' + name for name in columns)} FROM markets_market m "  # noqa: S608 - constants
+        "JOIN markets_quote q ON q.market_id = m.id AND q.observed_at = ("
+        "SELECT x.observed_at FROM markets_quote x "
+        "WHERE x.market_id = m.id AND x.received_at <= %s "
+        "ORDER BY x.observed_at DESC LIMIT 1) "
+        f"WHERE {condition} AND q.received_at <= %s",
+        [moment, ids, moment],
+        columns,
+    )
+    # Of several kinds at one instant the fullest counts: kinds are numbered from the book down.
+    return rows.sort("market_id", "kind").unique("market_id", keep="first", maintain_order=True)
+
+
+def _starts(row: Ints, markets: int) -> Ints:
+    return np.searchsorted(row, np.arange(markets + 1)).astype(np.int64)
 
 
 def _floats(column: pl.Series) -> Floats:
-    return column.fill_null(np.nan).to_numpy()
+    return np.ascontiguousarray(column.cast(pl.Float64).fill_null(float("nan")).to_numpy())
 
 
-def _moments(values: Sequence[datetime | None]) -> Floats:
-    stamps = [np.nan if v is None else v.astimezone(UTC).timestamp() for v in values]
-    return np.asarray(stamps, dtype=np.float64)
-
-
-def _numbers(values: Sequence[float | None]) -> Floats:
-    return np.asarray([np.nan if v is None else v for v in values], dtype=np.float64)
+def _seconds(column: pl.Series) -> Floats:
+    return _floats(column.to_physical()) / 1e6

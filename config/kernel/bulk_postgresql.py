@@ -80,7 +80,8 @@ def read(cursor: Any, sql: str, params: Sequence[Any], schema: Schema) -> pl.Dat
         f"coalesce({quoted(name)}::{wire}, {ABSENT[wire]})" for name, wire in wires.items()
     )
     statement = f"COPY (SELECT {cells} FROM ({sql}) AS asked) TO STDOUT (FORMAT binary)"
-    with connection.wrap_database_errors, cursor.cursor.copy(statement, params) as copy:
+    bound = cursor.mogrify(statement, params)  # COPY takes no parameters
+    with connection.wrap_database_errors, cursor.copy(bound) as copy:
         frame = decode(b"".join(bytes(block) for block in copy), wires)
     return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
@@ -97,7 +98,7 @@ def _is_cast(declared: str) -> bool:
 def _copy(cursor: Any, target: str, table: Table, frame: pl.DataFrame) -> int:
     columns = [Column(name=name, wire=_wire(kind)) for name, kind in table.types.items()]
     statement = f"COPY {quoted(target)} ({table.columns}) FROM STDIN (FORMAT binary)"
-    with connection.wrap_database_errors, cursor.cursor.copy(statement) as copy:
+    with connection.wrap_database_errors, cursor.copy(statement) as copy:
         copy.write(SIGNATURE)
         for part in frame.iter_slices(CHUNK):
             rows = part.select(pl.col(c.name).cast(TYPES[c.wire]) for c in columns)

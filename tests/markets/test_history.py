@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from django.conf import settings
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from markets import history
@@ -107,6 +108,7 @@ def test_bounding_the_time_erases_what_was_learned_later(tmp_path: Path) -> None
     assert loaded.facts.market_id.tolist() == [0, 1]
 
 
+@hypothesis_settings(max_examples=20, deadline=None)
 @given(cut=st.integers(-310, 20))
 def test_history_until_a_moment_equals_the_history_that_had_only_been_recorded_by_then(
     cut: int, tmp_path_factory: pytest.TempPathFactory
