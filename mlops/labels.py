@@ -5,20 +5,25 @@ from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
+from django.db.models import F, QuerySet
 from numpy.typing import NDArray
 
 from markets import queries
 from markets.core.series import Floats, Ints, Snapshots
 from markets.history import History
-from markets.models import Resolution
 from mlops.core import examples as core
 from mlops.core.contracts import LearningConfig
 from mlops.core.examples import STRONG, Examples
 from mlops.core.snapshots import Clock, Decisions, decisions, horizon_of
+from mlops.models import LearningSettings
 from predictions.core import features
 from predictions.core.cells import cells
 from predictions.models import Prediction
 
+ANSWER = tuple(
+    f"market__resolution__{column}" for column in ("payout_0", "resolved_at", "received_at")
+)
+VECTORS_AT_ONCE = 5_000  # ids in one query
 CHUNK = 200_000  # decisions whose vectors are computed at once: bounds memory
 
 
@@ -82,54 +87,67 @@ def vectors(history: History, asked: Snapshots) -> Floats:
 
 def learned(*, as_of: datetime) -> Examples:
     """Our own forecasts whose markets have resolved: the stored vectors, never re-derived ones."""
-    answers = _answers(as_of=as_of)
-    rows = [
-        row
-        for row in Prediction.objects.filter(
-            market_id__in=answers, schema_hash=features.SCHEMA_HASH
-        )
+    keep = LearningSettings.objects.current(as_of=as_of).as_config().rows_per_bucket
+    rows = list(
+        _forecast_and_answered(as_of=as_of)
         .order_by("market_id", "as_of")
+        .values_list("id", "market_id", "as_of", "price", *ANSWER)
         .iterator()
-        if row.as_of < answers[row.market_id].resolved_at
-    ]
-    ids = sorted({row.market_id for row in rows})
+    )
+    ids = sorted({row[1] for row in rows})
     number = {market_id: i for i, market_id in enumerate(ids)}
-    market: Ints = np.array([number[row.market_id] for row in rows], dtype=np.int64)
-    told = [answers[row.market_id] for row in rows]
+    market: Ints = np.array([number[row[1]] for row in rows], dtype=np.int64)
+    at, closed = (_array(row[k].timestamp() for row in rows) for k in (2, 5))
     facts = queries.facts(ids, as_of=as_of)
-    at = _array(row.as_of.timestamp() for row in rows)
-    closed = _array(answer.resolved_at.timestamp() for answer in told)
-    x = np.frombuffer(b"".join(bytes(row.vector) for row in rows), dtype="<f8")
-    event = facts.event[market]
-    return Examples(
-        x=x.reshape(-1, len(features.FEATURES)).astype(np.float64),
-        price=_array(row.price for row in rows),
-        y=_array(float(answer.payout_0) for answer in told),
-        weight=core.weights(event),
-        cell=cells(facts, Snapshots(market=market, as_of=at)),
-        event=event,
-        source=np.zeros(len(rows), dtype=np.int64),
-        horizon=horizon_of(closed - at, epoch=np.isfinite(facts.window_s[market])),
+    found = Decisions(
+        market=market,
         as_of=at,
-        known_at=_array(answer.received_at.timestamp() for answer in told),
+        price=_array(row[3] for row in rows),
+        horizon=horizon_of(closed - at, epoch=np.isfinite(facts.window_s[market])),
+        own_stamp=np.zeros(len(rows), dtype=bool),
+    )
+    kept = np.flatnonzero(core.thinned(found, keep=keep))
+    found = found.take(kept)
+    event = facts.event[found.market]
+    return Examples(
+        x=_stored([rows[k][0] for k in kept]),
+        price=found.price,
+        y=_array(float(rows[k][4]) for k in kept),
+        weight=core.weights(event),
+        cell=cells(facts, Snapshots(market=found.market, as_of=found.as_of)),
+        event=event,
+        source=np.zeros(found.rows, dtype=np.int64),
+        horizon=found.horizon,
+        as_of=found.as_of,
+        known_at=_array(rows[k][6].timestamp() for k in kept),
         sources=("live",),
     )
 
 
 def count_since(since: datetime, *, as_of: datetime) -> int:
     """How many strong answers to markets that we had forecast came in `(since, as_of]`."""
-    return sum(answer.received_at > since for answer in _answers(as_of=as_of).values())
+    found = _forecast_and_answered(as_of=as_of).filter(market__resolution__received_at__gt=since)
+    return int(found.values("market_id").distinct().count())
 
 
-def _answers(*, as_of: datetime) -> dict[int, Resolution]:
-    return {
-        answer.market_id: answer
-        for answer in Resolution.objects.filter(
-            received_at__lte=as_of,
-            strength__in=STRONG,
-            market__in=Prediction.objects.values("market_id"),
-        ).iterator()
-    }
+def _forecast_and_answered(*, as_of: datetime) -> QuerySet[Prediction]:
+    found: QuerySet[Prediction] = Prediction.objects.filter(
+        schema_hash=features.SCHEMA_HASH,
+        market__resolution__received_at__lte=as_of,
+        market__resolution__strength__in=STRONG,
+        as_of__lt=F("market__resolution__resolved_at"),
+    )
+    return found
+
+
+def _stored(ids: list[int]) -> Floats:
+    """The vectors of these forecasts, in this order."""
+    vector: dict[int, bytes] = {}
+    for low in range(0, len(ids), VECTORS_AT_ONCE):
+        part = Prediction.objects.filter(id__in=ids[low : low + VECTORS_AT_ONCE])
+        vector.update((key, bytes(body)) for key, body in part.values_list("id", "vector"))
+    flat = np.frombuffer(b"".join(vector[key] for key in ids), dtype="<f8")
+    return flat.reshape(-1, len(features.FEATURES)).astype(np.float64)
 
 
 def _array(values: Iterable[float]) -> Floats:

@@ -59,7 +59,8 @@ def move(
 ) -> ExpertTransition:
     """Move an expert one step; state, pointer, fact and audit event change together or not at all.
 
-    `version` is what the expert serves afterwards. Raises `IllegalMove`.
+    `version` is what the expert serves afterwards; a gate's members move with it, each with a row
+    of its own. Raises `IllegalMove`.
     """
     locks.hold(f"expert:{slug}")
     expert = Expert.objects.select_for_update(of=("self",)).get(slug=slug)
@@ -67,16 +68,29 @@ def move(
     if to not in MOVES[before]:
         allowed = ", ".join(sorted(MOVES[before])) or "nothing else"
         raise IllegalMove(f"{slug} is {before} and may become {allowed}; not {to}")
-    registry.place(slug, state=to, version=version, actor=actor, as_of=as_of)
-    row = ExpertTransition.objects.create(
-        expert=expert,
-        moved_at=as_of,
-        before=before,
-        after=to,
-        version=version,
-        actor=actor,
-        evidence=json.dumps(dict(evidence), sort_keys=True, default=str),
+    told = json.dumps(dict(evidence), sort_keys=True, default=str)
+    followers = registry.members(version) if slug == registry.GATE and version else []
+    states = dict(
+        Expert.objects.filter(slug__in=[each.expert_id for each in followers]).values_list(
+            "slug", "state"
+        )
     )
+    registry.place(slug, state=to, version=version, actor=actor, as_of=as_of)
+    row, *_ = [
+        ExpertTransition.objects.create(
+            expert_id=who,
+            moved_at=as_of,
+            before=stood,
+            after=to,
+            version=what,
+            actor=actor,
+            evidence=told,
+        )
+        for who, stood, what in (
+            (slug, before, version),
+            *((each.expert_id, states[each.expert_id], each) for each in followers),
+        )
+    ]
     number = None if version is None else version.number
     audit.record(
         "expert.moved",

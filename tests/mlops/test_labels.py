@@ -14,6 +14,7 @@ from mlops.core import examples
 from mlops.core.snapshots import Decisions
 from mlops.models import LearningSettings
 from predictions.core import features
+from tests.factories import MarketFactory, PredictionFactory, ResolutionFactory, ago
 from tests.mlops.worlds import HOUR, START, world
 
 CONFIG = LearningSettings(version=0).as_config()
@@ -113,6 +114,38 @@ def test_thinning_keeps_a_few_decisions_of_every_market_and_horizon(
 @pytest.mark.django_db
 def test_without_forecasts_of_our_own_nothing_was_learned_live() -> None:
     assert labels.learned(as_of=datetime(2026, 1, 1, tzinfo=UTC)).rows == 0
+
+
+def forecast(market, at: datetime, mark: float) -> None:
+    PredictionFactory(
+        market=market,
+        as_of=at,
+        price=0.4,
+        schema_hash=features.SCHEMA_HASH,
+        vector=np.full(len(features.FEATURES), mark).astype("<f8").tobytes(),
+    )
+
+
+@pytest.mark.django_db
+def test_our_own_forecasts_become_examples_with_their_stored_vectors() -> None:
+    market, weak, later = MarketFactory(), MarketFactory(), MarketFactory()
+    for mark, hours in enumerate((3, 2, -1)):
+        forecast(market, ago(hours * HOUR), float(mark))
+    forecast(weak, ago(HOUR), 7.0)
+    forecast(later, ago(HOUR), 8.0)
+    ResolutionFactory(market=market, payout_0=0, received_at=ago(-HOUR))
+    ResolutionFactory(market=weak, strength="weak")
+    ResolutionFactory(market=later, received_at=ago(-9 * HOUR))
+
+    found = labels.learned(as_of=ago(-2 * HOUR))
+
+    assert found.x[:, 0].tolist() == [0.0, 1.0]  # the third came after the resolution
+    assert found.y.tolist() == [0.0, 0.0]
+    assert found.known_at.tolist() == [ago(-HOUR).timestamp()] * 2
+    assert found.weight.tolist() == [0.5, 0.5]
+    assert found.sources == ("live",)
+    assert labels.count_since(ago(0), as_of=ago(-2 * HOUR)) == 1
+    assert labels.count_since(ago(-HOUR), as_of=ago(-2 * HOUR)) == 0
 
 
 @pytest.mark.history

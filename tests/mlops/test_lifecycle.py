@@ -69,6 +69,9 @@ def test_a_promotion_leaves_every_step_with_evidence_and_author() -> None:
     ]
     assert {s.actor for s in steps} == {"ada"}
     assert json.loads(steps[1].evidence) == {"skill": 0.01}
+    followed = ExpertTransition.objects.filter(expert_id="recalibration").order_by("id")
+    assert [s.after for s in followed] == ["SHADOW", "ACTIVE"]
+    assert {s.version.expert_id for s in followed} == {"recalibration"}
     assert DomainEvent.objects.filter(kind="expert.moved", subject="expert:gate").exists()
 
 
@@ -148,7 +151,7 @@ def test_the_command_moves_and_lists_experts(capsys) -> None:
     assert rows["gate"]["version"] == 1
     call_command("experts", "suspend", "gate", "--reason", "drift")
     assert "SUSPENDED" in capsys.readouterr().out
-    last = ExpertTransition.objects.order_by("-id").first()
+    last = ExpertTransition.objects.filter(expert_id="gate").order_by("-id").first()
     assert last is not None
     assert json.loads(last.evidence) == {"reason": "drift"}
 

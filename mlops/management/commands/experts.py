@@ -36,7 +36,7 @@ class Command(BaseCommand):
             table.add_column(name)
         for row in rows:
             table.add_row(*(str(row[name] or "–") for name in row))
-        Console(file=cast(IO[str], self.stdout)).print(table)
+        Console(file=cast(IO[str], self.stdout), width=120).print(table)
 
     def _move(self, verb: str, slug: str | None, *, reason: str) -> None:
         if not slug or not reason.strip():
