@@ -3,12 +3,19 @@
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from django.apps import apps
 from django.db import connection
 
 from config.kernel import vendor
 from config.kernel.models import AppendOnly
+
+# A busy machine is not a failure: properties have no clock, only the suite has.
+hypothesis.settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("suite")
 
 
 def fact_tables() -> list[str]:
