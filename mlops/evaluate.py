@@ -67,6 +67,11 @@ def run(path: Path, *, as_of: datetime, span_per_dataset: bool = False) -> dict[
     result["span_per_dataset"] = span_per_dataset
     if bundle is None:
         result["note"] = "no version is served: the forecast is the market price"
+    elif not found.decisions.rows:
+        result["note"] = (
+            "no answered decision is later than the version's data; name later history, "
+            "or train --until an earlier moment first"
+        )
     Evaluation.objects.create(
         evaluated_at=as_of,
         version_id=None if bundle is None else bundle.version,

@@ -128,6 +128,18 @@ def test_only_decisions_after_the_served_versions_data_count(tmp_path: Path) -> 
     assert per_dataset["pooled"]["rows"] == found["pooled"]["rows"]
 
 
+def test_a_version_that_saw_everything_has_nothing_to_show_and_says_what_to_do(
+    tmp_path: Path, capsys
+) -> None:
+    path = folder(tmp_path / "made", world(events=300))
+    train.run(until=None, seed=7, as_of=NOW, history=history.load(path))
+
+    call_command("evaluate", str(path))
+
+    assert "train --until an earlier" in capsys.readouterr().out
+    assert evaluate.run(path, as_of=NOW)["pooled"]["skill"] is None
+
+
 def test_chunks_do_not_change_the_forecast(tmp_path: Path, monkeypatch) -> None:
     past = world(events=1200, slope=2.0)
     train.run(until=None, seed=7, as_of=NOW, history=past)

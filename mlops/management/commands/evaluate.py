@@ -68,10 +68,10 @@ class Command(BaseCommand):
                 f"Learned from {learned['rows']:,} earlier decisions of {learned['events']:,} "
                 f"events; weight of the experts {weight:.2f}. Nothing was registered."
             )
-        elif result["version"] is None:
-            console.print("No version is served: the forecast is the market price.")
-        else:
+        elif result["version"] is not None:
             console.print(f"Decisions after {result['decisions_after']} by {result['version']}.")
+        if "note" in result:
+            console.print(result["note"].capitalize() + ".")
 
 
 def _run(options: dict[str, Any]) -> dict[str, Any]:
