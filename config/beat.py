@@ -244,6 +244,8 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
     def reserve(self, entry: Any) -> Any:
         """Note the run in the row before the message goes: a leader that dies doubles nothing."""
         reserved = super().reserve(entry)
+        # The base class forgets to keep it; a heap built anew would then run the slot again.
+        self._schedule[reserved.name] = reserved
         self.sync()
         return reserved
 

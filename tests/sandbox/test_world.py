@@ -35,13 +35,13 @@ def test_another_seed_is_another_world():
 
 
 @given(seconds)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_every_second_offers_every_kind_of_market(second):
     assert {h.family.kind for h in WORLD.listed(second)} == set(Kind)
 
 
 @given(seconds)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_listed_and_resolved_never_overlap_and_none_is_lost_between(second):
     open_now = {h.number for h in WORLD.listed(second)}
     closed = {h.number for h in WORLD.resolved(second - 900, second + 1)}
@@ -99,7 +99,7 @@ def test_the_spot_path_moves_as_much_as_its_stated_volatility():
 
 
 @given(seconds)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_books_are_uncrossed_on_the_grid_and_mirror_each_other(second):
     for happening in WORLD.listed(second):
         for child in range(happening.markets):
