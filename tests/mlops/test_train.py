@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from config.kernel import jobs, revise
 from config.kernel.models import Job
 from markets.history import History
-from mlops import labels, lifecycle, train
+from mlops import labels, lifecycle, tasks, train
 from mlops.models import LearningSettings, TrainingRun
 from predictions import registry
 from predictions.core import ensemble
@@ -182,3 +183,34 @@ def test_the_command_refuses_a_moment_that_is_none() -> None:
         call_command("train", "--until", "yesterday-ish")
 
     assert refusal.value.returncode == 2
+
+
+def test_the_command_shows_the_evidence_of_every_domain(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(train.archive, "load", lambda **_: world(events=900, slope=2.0))
+
+    call_command("train")
+
+    told = capsys.readouterr().out
+    assert "sports" in told
+    assert "gate v1" in told
+    call_command("train", "--json", "--until", "2026-01-01T00:00")
+    assert json.loads(capsys.readouterr().out)["status"] == "SUCCEEDED"
+
+
+def test_the_command_says_that_no_domain_showed_evidence(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(train.archive, "load", lambda **_: world(events=300))
+
+    call_command("train")
+
+    assert "the forecast is the market price" in capsys.readouterr().out
+
+
+def test_the_task_trains_and_leaves_where_another_one_runs(monkeypatch) -> None:
+    monkeypatch.setattr(train.archive, "load", lambda **_: world(events=300))
+
+    tasks.train(unknown="tolerated")
+    assert TrainingRun.objects.get().status == TrainingRun.Status.SUCCEEDED
+    TrainingRun.objects.all().delete()
+    jobs.start(train.KIND, "outcome", as_of=timezone.now())
+    tasks.train()
+    assert not TrainingRun.objects.exists()
