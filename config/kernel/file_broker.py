@@ -13,7 +13,9 @@ from kombu.utils.json import dumps
 class Channel(filesystem.Channel):
     """Kombu's folder channel, whose messages can be read before they are written to the end."""
 
-    def _put(self, queue: str, message: Any, **_options: Any) -> None:
+    def _put(  # type: ignore[override] - the library itself passes options here
+        self, queue: str, message: Any, **_options: Any
+    ) -> None:
         """Write under another name, then rename: a worker sees the whole message or none.
 
         A half-written one would end the worker with a decoding error.
