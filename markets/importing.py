@@ -16,7 +16,7 @@ from markets.adapters.history_frames import Files
 from markets.models import Event, Market, PublicTrade, Quote, SpotTick
 
 KIND = "import_history"
-SLICE = 500_000
+SLICE = 250_000
 ARCHIVE_ONLY = ("labels_only", "forecast_questions", "books_spy_daily_top5")
 Clock = Callable[[], datetime]
 Progress = Callable[[str, int, int], None]
@@ -174,10 +174,13 @@ def _slice(
 ) -> pl.DataFrame:
     """Some rows of a quote file, with the numbers of their markets: big files are never whole."""
     quotes = history_frames.quotes({name: work.files[name].slice(offset, SLICE)})[0]
-    rows = quotes.join(numbers.lazy(), on="market_key", how="inner").collect()
+    ours = numbers.lazy()
+    # In the file's order, which is the archive's: sorting a big dataset would double its memory.
+    rows = quotes.join(ours, on="market_key", how="inner", maintain_order="left").collect()
     if books is None:
         return rows.with_columns(levels=pl.lit(None, pl.Binary))
-    return rows.join(books, on=["market_key", "observed_at", "kind"], how="left")
+    key = ["market_key", "observed_at", "kind"]
+    return rows.join(books, on=key, how="left", maintain_order="left")
 
 
 def _trades(work: _Run) -> Iterator[int]:
