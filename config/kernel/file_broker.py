@@ -13,9 +13,8 @@ from kombu.utils.json import dumps
 class Channel(filesystem.Channel):
     """Kombu's folder channel, whose messages can be read before they are written to the end."""
 
-    def _put(  # type: ignore[override] - the library itself passes options here
-        self, queue: str, message: Any, **_options: Any
-    ) -> None:
+    # The two classes above it do not agree on the name of the message either.
+    def _put(self, queue: str, payload: Any, **_options: Any) -> None:  # type: ignore[override]
         """Write under another name, then rename: a worker sees the whole message or none.
 
         A half-written one would end the worker with a decoding error.
@@ -24,7 +23,7 @@ class Channel(filesystem.Channel):
         name = f"{round(time.monotonic() * 1000)}_{uuid.uuid4()}.{queue}.msg"
         draft = folder / f".{name}.part"
         try:
-            draft.write_bytes(dumps(message).encode())
+            draft.write_bytes(dumps(payload).encode())
             draft.replace(folder / name)
         except OSError as failure:
             raise ChannelError(f"cannot add {name} to {folder}: {failure}") from failure
