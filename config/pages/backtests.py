@@ -1,6 +1,7 @@
 """Backtests: what was replayed, what came of it, and the report that the run wrote."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.shortcuts import get_object_or_404, render
 from mlops.models import Backtest
 
 REPORT = "report.html"
+PICTURE = "report.png"
 ATTACHMENTS = {".html", ".png", ".svg", ".json", ".csv", ".parquet"}
 
 
@@ -18,7 +20,7 @@ ATTACHMENTS = {".html", ".png", ".svg", ".json", ".csv", ".parquet"}
 def page(request: HttpRequest) -> HttpResponse:
     """The newest fifty."""
     rows = Backtest.objects.order_by("-id")[:50]
-    listed = [{"row": row, "figures": _figures(row.result)} for row in rows]
+    listed = [listing(row) for row in rows]
     return render(request, "pages/backtests.html", {"nav": "backtests", "listed": listed})
 
 
@@ -36,7 +38,7 @@ def attachment(request: HttpRequest, backtest_id: int, name: str) -> HttpRespons
 
 def _serve(backtest_id: int, name: str) -> HttpResponse:
     row = get_object_or_404(Backtest, pk=backtest_id)
-    folder = (settings.ENV.state_dir / row.folder).resolve()
+    folder = _folder(row)
     file = (folder / name).resolve()
     inside = bool(row.folder) and file.parent == folder
     if not inside or file.suffix not in ATTACHMENTS or not file.is_file():
@@ -48,9 +50,27 @@ def _serve(backtest_id: int, name: str) -> HttpResponse:
     return response  # type: ignore[return-value]
 
 
-def _figures(result: str) -> dict[str, Any]:
+def listing(row: Backtest) -> dict[str, Any]:
+    """What the list shows of one backtest: the model's figures first, then the baselines'."""
+    body = _body(row.result)
+    strategies = [s for s in body.get("strategies", ()) if isinstance(s, dict)]
+    return {
+        "row": row,
+        "summary": body.get("summary", {}),
+        "assumptions": body.get("assumptions", {}).get("name", ""),
+        "strategies": strategies,
+        "picture": PICTURE if (_folder(row) / PICTURE).is_file() and row.folder else "",
+    }
+
+
+def _folder(row: Backtest) -> Path:
+    """Where the report lies; a relative folder is one of the state folder."""
+    return (settings.ENV.state_dir / row.folder).resolve()  # type: ignore[no-any-return]
+
+
+def _body(result: str) -> dict[str, Any]:
     try:
         body = json.loads(result)
     except ValueError:
         return {}
-    return {k: v for k, v in body.items() if isinstance(v, int | float | str)} if body else {}
+    return body if isinstance(body, dict) else {}

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from markets.models import Quote
-from predictions.models import Prediction
+from predictions.models import Prediction, Source
 from risk.models import EquityPoint
 
 POINTS = 600
@@ -47,7 +47,10 @@ def equity(mode: str, *, since: datetime, as_of: datetime) -> tuple[Spec, Spec] 
 
 
 def market(market_id: int, *, since: datetime, as_of: datetime) -> Spec | None:
-    """Price of outcome 0 with the forecast and its band of one σ; None without two prices."""
+    """Price of outcome 0, the forecast, and its band of one σ; None without two prices.
+
+    A forecast that is the price itself has no band: its σ says nothing about an edge.
+    """
     quotes = Quote.objects.filter(
         market_id=market_id, observed_at__gt=since, received_at__lte=as_of
     )
@@ -61,22 +64,28 @@ def market(market_id: int, *, since: datetime, as_of: datetime) -> Spec | None:
     if len(prices) < 2:
         return None
     made = Prediction.objects.filter(market_id=market_id, as_of__gt=since, as_of__lte=as_of)
-    columns = ("as_of", "probability", "sigma")
+    columns = ("as_of", "probability", "sigma", "source")
     forecasts = thin(list(made.order_by("as_of").values_list(*columns)), points=POINTS // 2)
     at: dict[float, dict[str, float]] = {}
     for seen, price in prices:
         at.setdefault(seen.timestamp(), {})["price"] = price
-    for made_at, p, sigma in forecasts:
+    for made_at, p, sigma, source in forecasts:
+        width = 0.0 if source == Source.PRICE else sigma
         point = at.setdefault(made_at.timestamp(), {})
-        point.update(p=p, low=max(p - sigma, 0.0), high=min(p + sigma, 1.0))
+        point.update(p=p, low=max(p - width, 0.0), high=min(p + width, 1.0))
     times = sorted(at)
-    lines = [
+    spec: Spec = {"x": times, "format": "price"}
+    spec["lines"] = [
         _line("price", [at[t].get("price") for t in times], "--muted"),
         _line("forecast", [at[t].get("p") for t in times], "--accent"),
+    ]
+    if all(row[3] == Source.PRICE for row in forecasts):
+        return spec
+    spec["lines"] += [
         _line("+σ", [at[t].get("high") for t in times], "--band", quiet=True),
         _line("−σ", [at[t].get("low") for t in times], "--band", quiet=True),
     ]
-    return {"x": times, "format": "price", "lines": lines, "band": [3, 4]}
+    return {**spec, "band": [3, 4]}
 
 
 def lookback(name: str) -> timedelta:

@@ -7,8 +7,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
-from config.pages import charts, words
+from config.pages import charts
 from config.pages.markets import why
+from config.pages.words import phrase
 from markets import queries
 from markets.core.book import Book
 from markets.models import Market
@@ -61,9 +62,7 @@ def _ours(market: Market) -> dict[str, Any]:
         "trades": Fill.objects.filter(order__market=market)
         .select_related("order__outcome")
         .order_by("-id")[:ROWS],
-        "decisions": [
-            {"row": row, "why": words.plain_all(row.denials) or "approved"} for row in decisions
-        ],
+        "decisions": [{"row": row, "why": phrase(row.denials or "APPROVED")} for row in decisions],
     }
 
 

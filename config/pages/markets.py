@@ -9,7 +9,7 @@ from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from config.pages import words
+from config.pages.words import Phrase, phrase
 from markets.models import Market, Quote
 from predictions.models import Prediction
 from trading.models import Position, Signal
@@ -102,11 +102,11 @@ def lines(ids: Sequence[int], rows: Sequence[Market]) -> list[dict[str, Any]]:
     ]
 
 
-def why(market: Market, forecast: Prediction | None, signal: Signal | None) -> str:
+def why(market: Market, forecast: Prediction | None, signal: Signal | None) -> Phrase:
     """Why a market is or is not traded, in words."""
     if not market.tracked and signal is None:
-        return words.plain(market.filter_reason or "NOT_IN_THE_UNIVERSE")
+        return phrase(market.filter_reason or "NOT_IN_THE_UNIVERSE")
     if signal is not None:
         refused = signal.decision.denials if signal.decision is not None else ""
-        return words.plain_all(refused) or words.plain(signal.reason)
-    return words.plain("NO_FORECAST" if forecast is None else "NOT_YET_COMPARED_WITH_THE_BOOK")
+        return phrase(refused or signal.reason)
+    return phrase("NO_FORECAST" if forecast is None else "NOT_YET_COMPARED")

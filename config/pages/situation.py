@@ -9,7 +9,7 @@ from django.db.models import Count, Max, OuterRef, Subquery, Sum
 
 from config.kernel.models import Heartbeat
 from config.kernel.modes import Mode
-from config.pages import words
+from config.pages.words import phrase
 from markets.models import Market, Quote, RawMessage
 from predictions.models import Prediction
 from risk import halts
@@ -98,8 +98,15 @@ class Situation:
 
 def _bar(stage: str, reason: str, count: int, largest: int) -> dict[str, Any]:
     width = min(max(round(100 * count / largest), 1 if count else 0), 100)
-    label = words.plain(reason) if reason else stage
-    return {"stage": stage, "of": bool(reason), "label": label, "count": count, "width": width}
+    said = phrase(reason) if reason else None
+    return {
+        "stage": stage,
+        "of": bool(reason),
+        "label": said.short if said else stage,
+        "title": said.long if said else "",
+        "count": count,
+        "width": width,
+    }
 
 
 def banner(*, as_of: datetime) -> Banner:

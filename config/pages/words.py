@@ -1,54 +1,122 @@
-"""Reason codes in plain words; a code that is not listed here explains itself."""
+"""Reason codes in plain words: a short form for tables, a sentence for whoever asks further."""
 
-WORDS = {
-    "": "–",
-    "PASSED": "passed every gate",
-    "APPROVED": "approved",
-    "NO_FORECAST": "no forecast yet",
-    "PRICE_ONLY": "the forecast is the market price: nothing is known better",
-    "FALLBACK_NEUTRAL": "no price, so no forecast",
-    "NO_GROSS_EDGE": "forecast too close to the price",
-    "NO_NET_EDGE": "spread and fee eat the edge",
-    "LOW_CONFIDENCE": "too unsure of the edge",
-    "THIN_BOOK": "too little rests in the book",
-    "WIDE_SPREAD": "spread too wide",
-    "UNKNOWN_DEPTH": "depth of the book unknown",
-    "UNKNOWN_FEES": "fees unknown",
-    "UNKNOWN_RULES": "tick, minimum or fees unknown",
-    "UNKNOWN_PROTOCOL": "venue protocol unknown",
-    "NO_FEE_SCHEDULE": "fees unknown",
-    "NO_BOOK": "no order book",
-    "NO_PRICE": "no price",
-    "NO_ASSET_ID": "venue gave no asset id",
-    "NEG_RISK_OTHER": "placeholder outcome",
-    "NOT_ACCEPTING": "venue accepts no orders",
-    "NOT_PLACING": "orders are switched off",
-    "ENDS_TOO_SOON": "ends too soon",
-    "ENDS_TOO_LATE": "ends too far away",
-    "OVER_LIMIT": "more markets than we follow",
-    "ALREADY_HELD": "already held",
-    "COOLDOWN": "traded a moment ago",
-    "MIN_SIZE": "smaller than the venue's minimum",
-    "NO_CASH": "no free cash",
-    "NO_EDGE_LEFT": "edge gone by the time of sizing",
-    "STALE_BOOK": "book too old",
-    "STALE_PREDICTION": "forecast too old",
-    "STALE_EQUITY": "books not marked lately",
-    "HALTED": "trading is halted",
-    "LISTEN_ONLY": "no new entries now",
-    "REDUCING": "only reducing now",
+from dataclasses import dataclass
+
+WORDS: dict[str, tuple[str, str]] = {
+    "PASSED": ("passed every gate", "The edge is large and sure enough; sizing comes next."),
+    "APPROVED": ("approved", "The risk gate approved the order."),
+    # what a forecast is worth against the book
+    "NO_FORECAST": ("no forecast yet", "No forecast was made for this market yet."),
+    "NOT_YET_COMPARED": ("not compared yet", "The forecast was not compared with a book yet."),
+    "NO_PRICE": ("no price", "The market has no recent price, so nothing can be forecast."),
+    "PRICE_ONLY": (
+        "price only",
+        "The forecast is the market price itself: nothing is known better, so there is no edge.",
+    ),
+    "NO_BOOK": ("no order book", "No order book with both sides was seen."),
+    "UNKNOWN_FEES": ("fees unknown", "The fee schedule is unknown, so an edge cannot be computed."),
+    "WIDE_SPREAD": ("spread too wide", "Best bid and best ask are further apart than allowed."),
+    "UNKNOWN_DEPTH": ("depth unknown", "How much rests in the book is unknown."),
+    "THIN_BOOK": ("thin book", "Too little rests in the book near the mid."),
+    "NO_GROSS_EDGE": ("too near the price", "Before any cost, the forecast is too near the price."),
+    "NO_NET_EDGE": ("costs eat the edge", "Spread and fee are larger than the edge."),
+    "LOW_CONFIDENCE": ("too unsure", "The edge is small beside the forecast's standard error."),
+    "WEAK": ("weak", "The edge is there, but weaker than the settings ask for."),
+    "EXPIRED": ("expired", "The intent grew too old before it could be sent."),
+    "REJECTED": ("rejected", "The order was refused."),
+    # which markets are followed
+    "NOT_IN_THE_UNIVERSE": ("not followed", "The market is not in the universe."),
+    "UNKNOWN_PROTOCOL": ("unknown protocol", "The venue's protocol for this market is unknown."),
+    "ENDED": ("ended", "The scheduled end has passed."),
+    "CLOSED": ("closed", "The venue closed the market."),
+    "NOT_ACCEPTING": ("takes no orders", "The venue does not say that it accepts orders here."),
+    "NO_ASSET_ID": ("no asset id", "The venue gave no asset id for each of two outcomes."),
+    "NEG_RISK_OTHER": ("placeholder", "A placeholder outcome that the venue may still redefine."),
+    "NO_FEE_SCHEDULE": ("fees unknown", "Neither the market nor its category has fees we know."),
+    "ENDS_TOO_SOON": ("ends too soon", "The market ends sooner than we could act with care."),
+    "ENDS_TOO_LATE": ("ends too far away", "Money would be bound for longer than allowed."),
+    "OVER_LIMIT": (
+        "over our limit",
+        "More markets qualify than we follow; others are more urgent.",
+    ),
+    # why the risk gate refused
+    "HALTED": ("halted", "Trading is halted."),
+    "LISTEN_ONLY": ("listening only", "No new entries now: the state is listen only."),
+    "REDUCING": ("only reducing", "Only orders that reduce a position are allowed now."),
+    "NOT_PLACING": ("orders are off", "The master switch for placing orders is off."),
+    "MARKET_CLOSED": ("market closed", "The market is closed or takes no orders."),
+    "MARKET_ENDING": ("ends too soon", "Too little time is left before the scheduled end."),
+    "UNKNOWN_RULES": ("rules unknown", "Tick, smallest order or fees of the market are unknown."),
+    "STALE_BOOK": ("book too old", "The order book is too old to trade on."),
+    "STALE_PREDICTION": ("forecast too old", "The forecast is too old to trade on."),
+    "NO_EDGE_LEFT": ("edge gone", "Nothing of the edge is left at the price now to be paid."),
+    "SLIPPAGE": ("slippage", "The order would pay too much more than the best price."),
+    "OFF_TICK": ("off the tick", "The limit price is not on the market's tick."),
+    "MIN_SIZE": ("too small", "The order is smaller than the market's minimum."),
+    "ALREADY_HELD": ("already held", "The market is already held, or an order is on its way."),
+    "COOLDOWN": ("cooling down", "This market was traded a moment ago."),
+    "NO_CASH": ("no free cash", "Too little free cash for the smallest order."),
+    "ORDER_LIMIT": ("order limit", "One order may not be this large."),
+    "MARKET_LIMIT": ("market limit", "No more may be at risk in this market."),
+    "EVENT_LIMIT": ("event limit", "No more may be at risk in this event."),
+    "CATEGORY_LIMIT": ("category limit", "No more may be at risk in this category."),
+    "TOTAL_LIMIT": ("total limit", "No more may be at risk in all."),
+    "DAY_LIMIT": ("day limit", "No more may be bought today."),
+    "DEPTH_LIMIT": ("depth limit", "The order would take too much of what rests in the book."),
+    "POSITION_COUNT": ("too many positions", "As many positions as allowed are open."),
+    "ASSET_COUNT": ("asset limit", "As many positions in this asset and window as allowed."),
+    "ORDER_RATE": ("too many orders", "As many orders as allowed were sent in the last hour."),
+    "DAILY_LOSS": ("daily loss", "Today's loss has reached its limit."),
+    "DRAWDOWN": ("drawdown", "The fall from the peak of risk equity has reached its limit."),
+    "NO_INVENTORY": ("nothing to sell", "The shares to be sold are not held."),
+    "STALE_EQUITY": (
+        "books not marked",
+        "The books were not marked lately, so limits are unknown.",
+    ),
 }
 
 
-def plain(code: str) -> str:
-    """A code as words.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phrase:
+    """A short form for a table's cell, and the sentence behind it."""
 
-    >>> plain("NO_NET_EDGE"), plain("EVENT_LIMIT")
-    ('spread and fee eat the edge', 'event limit')
+    short: str
+    long: str
+    good: bool = False
+
+    def __str__(self) -> str:
+        return self.short
+
+
+def phrase(codes: str) -> Phrase:
+    """Codes separated by spaces in words; a code without words stands for itself.
+
+    >>> phrase("NO_CASH DAY_LIMIT").short
+    'no free cash, day limit'
+    >>> phrase("DAY_LIMIT").long
+    'No more may be bought today.'
     """
-    return WORDS.get(code, code.replace("_", " ").lower())
+    known = [WORDS.get(code) or (raw(code), raw(code)) for code in codes.split()]
+    return Phrase(
+        short=", ".join(dict.fromkeys(short for short, _ in known)) or "–",
+        long=" ".join(dict.fromkeys(long for _, long in known)),
+        good=codes in ("PASSED", "APPROVED"),
+    )
 
 
-def plain_all(codes: str) -> str:
-    """Codes separated by spaces, as one phrase; empty where there is none."""
-    return ", ".join(map(plain, codes.split()))
+def plain(code: str) -> str:
+    """The short form of one code.
+
+    >>> plain("NO_NET_EDGE")
+    'costs eat the edge'
+    """
+    return phrase(code).short
+
+
+def raw(code: str) -> str:
+    """A code without underscores.
+
+    >>> raw("A_NEW_REASON")
+    'a new reason'
+    """
+    return code.replace("_", " ").lower()

@@ -61,3 +61,13 @@ def three(value: float | Decimal | Missing | None) -> str:
     return (
         NOTHING if value is None or isinstance(value, Missing) else f"{value:.3f}".replace("-", "−")
     )
+
+
+@register.filter
+def score(value: float | Missing | None) -> str:
+    """A score with five decimals.
+
+    >>> score(0.052985), score(None)
+    ('0.05298', '–')
+    """
+    return NOTHING if value is None or isinstance(value, Missing) else f"{value:.5f}"

@@ -10,11 +10,17 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.defaults import server_error
 
-from config.pages import charts
+from config.pages import charts, words
+from markets import universe
+from predictions.models import Source
+from risk.core.contracts import DenialReason
 from tests import factories as make
+from trading.core.edge import Reason
 
 pytestmark = pytest.mark.django_db
 PAGES = ("overview", "markets", "backtests")
+UNIVERSE = {name for name, _ in (*universe.CATALOGUE_RULES, *universe.BOOK_RULES)}
+CODES = {*Reason, *DenialReason, *UNIVERSE, universe.OVER_LIMIT, universe.CLOSED}
 
 
 def a_market_with_history(**knobs: Any) -> Any:
@@ -179,6 +185,35 @@ def test_the_charts_hold_what_the_rows_say() -> None:
     assert spec["x"] == sorted(spec["x"])
 
 
+def test_a_forecast_that_is_the_price_has_no_band() -> None:
+    now = timezone.now()
+    market = make.MarketFactory()
+    since = now - timedelta(hours=2)
+    for minutes in (60, 30):
+        at = now - timedelta(minutes=minutes)
+        make.QuoteFactory(market=market, at=at)
+        make.PredictionFactory(market=market, as_of=at, probability=0.5, source=Source.PRICE)
+
+    alone = charts.market(market.pk, since=since, as_of=now)
+    make.PredictionFactory(market=market, as_of=now, source=Source.EXPERTS)
+    mixed = charts.market(market.pk, since=since, as_of=now)
+
+    assert alone is not None
+    assert "band" not in alone
+    assert [line["label"] for line in alone["lines"]] == ["price", "forecast"]
+    assert mixed is not None
+    high, low = (line["values"] for line in mixed["lines"][2:])
+    assert [round(h - lo, 6) for h, lo in zip(high, low, strict=True)] == [0, 0, 0.04]
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_every_reason_has_words_of_its_own(code: str) -> None:
+    short, long = words.WORDS[code]
+
+    assert 0 < len(short) <= 20, "a table's cell is narrow"
+    assert long.endswith(".")
+
+
 def test_equity_and_drawdown_come_from_the_snapshots_of_the_mode() -> None:
     now = timezone.now()
     for minutes, cash in ((30, 10_000), (20, 9_000)):
@@ -242,4 +277,5 @@ def test_a_signal_that_the_gate_refused_says_why(client: Client) -> None:
     page = client.get(reverse("markets")).content.decode()
 
     assert "event limit, no free cash" in page
+    assert "No more may be at risk in this event." in page
     assert "passed every gate" not in page
