@@ -1,7 +1,8 @@
 """Replay recorded history through the forecasting and decision code, and keep the report.
 
 Models are fitted walk-forward inside the replay: at each refit only answers known by then are
-learned from, and every forecast comes from a model fitted before it.
+learned from, and every forecast comes from a model fitted before it. Where the replayed data do
+not yet suffice, the served version stands in, if all it learned from is older than the decision.
 """
 
 import json
@@ -25,6 +26,7 @@ from mlops.core.contracts import LearningConfig
 from mlops.core.replay import HISTORY_1, Assumptions, Played, Tape
 from mlops.core.snapshots import Decisions, latest
 from mlops.models import Backtest, LearningSettings
+from predictions import registry
 from predictions.core import ensemble
 from predictions.core.cells import cells
 from predictions.core.contracts import Forecasts, PredictionConfig
@@ -194,12 +196,13 @@ def _forecast(
 ) -> tuple[Forecasts, list[dict[str, Any]]]:
     """Forecasts of all decisions, each from the newest model fitted before it."""
     known = labels.examples(history, until=None, config=used.learning)
+    served = registry.served()
     said: list[Forecasts] = []
     models: list[dict[str, Any]] = []
     for start, stop in _periods(found.as_of):
         at = float(found.as_of[start])
         learned = known.take(known.known_at <= at)
-        bundle = train.fit(learned, config=used.learning, seed=seed)
+        bundle = train.fit(learned, config=used.learning, seed=seed) or _earlier(served, at)
         rows = found.take(np.arange(start, stop))
         said.append(_say(bundle, history, rows, used.prediction))
         models.append(
@@ -211,6 +214,11 @@ def _forecast(
             }
         )
     return _join(said), models
+
+
+def _earlier(served: Bundle | None, at: float) -> Bundle | None:
+    """The served version, where everything that it learned from was known before `at`."""
+    return served if served is not None and served.data_until < at else None
 
 
 def _periods(as_of: Floats) -> Iterator[tuple[int, int]]:
