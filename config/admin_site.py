@@ -27,4 +27,5 @@ def control_room(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any
     context["halt_states"] = [c for c in TradingState.choices if c[0] != TradingState.ACTIVE]
     context["may_halt"] = request.user.has_perm("risk.add_halt")
     context["may_resume"] = request.user.has_perm("risk.change_halt")
+    context["may_reset"] = request.user.has_perm("risk.change_equitypoint")
     return context

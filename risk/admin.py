@@ -4,14 +4,15 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
 from config.kernel.admin import FactAdmin, SettingsAdmin, pretty_json
-from risk import halts
+from config.kernel.modes import Mode
+from risk import equity, halts
 from risk.models import EquityPoint, Halt, RiskDecision, RiskLimits, TradingState
 
 
@@ -92,6 +93,7 @@ class HaltAdmin(FactAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": "Resume trading",
+            "reopens": halt.kind.startswith("DRAWDOWN") and halt.scope == Halt.Scope.MODE,
             "halt": halt,
             "others": others,
             "refused": request.method == "POST" and not reason,
@@ -134,6 +136,56 @@ class EquityPointAdmin(FactAdmin):
         "fees",
     )
     list_filter = ("mode",)
+    change_list_template = "admin/risk/equitypoint/change_list.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.reset_view)
+        return [path("reset/<str:mode>/", view, name="risk_peak_reset"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        extra = {"books": _books() if _may_reset(request) else []}
+        return super().changelist_view(request, {**(extra_context or {}), **extra})  # type: ignore[no-any-return]
+
+    def reset_view(self, request: HttpRequest, mode: str) -> HttpResponse:
+        """First a page that says what will happen, then the reset, with a reason."""
+        if not _may_reset(request):
+            raise PermissionDenied
+        now = timezone.now()
+        point = equity.latest(mode, as_of=now)
+        if point is None:
+            raise Http404(f"{mode} has no equity point; mark the books first")
+        reason = request.POST.get("reason", "").strip()
+        if request.method == "POST" and reason:
+            equity.reset_peak(mode, actor=request.user.get_username(), reason=reason, as_of=now)
+            messages.success(
+                request, f"{mode}: drawdown is measured from ${point.risk_equity:,.2f}."
+            )
+            return HttpResponseRedirect(reverse("admin:index"))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Reset the peak",
+            "point": point,
+            "peak": equity.peak(mode, as_of=now),
+            "since_start": equity.drawdown_since_start(mode, as_of=now),
+            "halts": Halt.objects.filter(released_at__isnull=True, kind__startswith="DRAWDOWN"),
+            "refused": request.method == "POST",
+        }
+        return render(request, "admin/risk/equitypoint/reset.html", context)
+
+
+def _may_reset(request: HttpRequest) -> bool:
+    return request.user.has_perm("risk.change_equitypoint")
+
+
+def _books() -> list[dict[str, Any]]:
+    """Every mode that has books, with its two drawdowns."""
+    now = timezone.now()
+    points = [equity.latest(mode.value, as_of=now) for mode in Mode]
+    return [
+        {"point": point, "since_start": equity.drawdown_since_start(point.mode, as_of=now)}
+        for point in points
+        if point is not None
+    ]
 
 
 @admin.register(RiskLimits)

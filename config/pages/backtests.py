@@ -65,7 +65,7 @@ def listing(row: Backtest) -> dict[str, Any]:
 
 def _folder(row: Backtest) -> Path:
     """Where the report lies; a relative folder is one of the state folder."""
-    return (settings.ENV.state_dir / row.folder).resolve()  # type: ignore[no-any-return]
+    return (settings.ENV.state_dir / row.folder).resolve()
 
 
 def _body(result: str) -> dict[str, Any]:

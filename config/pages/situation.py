@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import Count, Max, OuterRef, Subquery, Sum
@@ -12,7 +13,7 @@ from config.kernel.modes import Mode
 from config.pages.words import phrase
 from markets.models import Market, Quote, RawMessage
 from predictions.models import Prediction
-from risk import halts
+from risk import equity, halts
 from risk.models import EquityPoint, Halt, TradingState
 from trading import queries as trading_queries
 from trading.models import Order
@@ -66,6 +67,7 @@ class Situation:
     as_of: datetime
     banner: Banner
     equity: EquityPoint | None
+    drawdown_since_start: Decimal
     unknown_orders: int
     beats: Sequence[Beat]
     data_age_s: float | None
@@ -130,6 +132,7 @@ def read(*, as_of: datetime, known: Banner | None = None) -> Situation:
         as_of=as_of,
         banner=top,
         equity=latest_equity(top.mode),
+        drawdown_since_start=equity.drawdown_since_start(top.mode, as_of=as_of),
         unknown_orders=Order.objects.filter(status=Order.Status.UNKNOWN).count(),
         beats=beats(as_of=as_of),
         data_age_s=fresh["data_age_s"],

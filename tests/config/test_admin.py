@@ -7,6 +7,7 @@ import pytest
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -15,6 +16,7 @@ from unfold.admin import ModelAdmin
 from config.kernel.admin import FactAdmin, SettingsAdmin
 from config.kernel.models import DomainEvent, Heartbeat, VersionedSettings
 from markets.models import IngestSettings, PublicTrade, Quote, SpotTick
+from risk import equity
 from risk.models import Halt, RiskLimits, TradingState
 from tests import factories as make
 from trading.settings import TradingSettings
@@ -274,6 +276,64 @@ def test_staff_without_the_right_may_neither_halt_nor_resume() -> None:
     release = reverse("admin:risk_halt_release", args=[halt.pk])
     assert client.post(release, {"reason": "let me"}).status_code == 403
     assert "Resume…" not in client.get(reverse("admin:index")).content.decode()
+
+
+def test_admin_reset_peak_action_permission() -> None:
+    make.EquityPointFactory(cash=9_000, peak=10_000, drawdown=0.1)
+    address = reverse("admin:risk_peak_reset", args=["PAPER"])
+    client = staff_without_rights()
+    asked = [client.get(address), client.post(address, {"reason": "let me"})]
+
+    assert [answer.status_code for answer in asked] == [403, 403]
+    assert not DomainEvent.objects.filter(kind=equity.PEAK_RESET).exists()
+    assert address not in client.get(reverse("admin:index")).content.decode()
+
+    user = make.UserFactory()
+    user.user_permissions.add(Permission.objects.get(codename="change_equitypoint"))
+    client.force_login(user)
+    answer = client.post(address, {"reason": "the deposit was withdrawn"})
+
+    assert answer.status_code == 302
+    event = DomainEvent.objects.get(kind=equity.PEAK_RESET)
+    assert event.actor == user.get_username()
+    assert "the deposit was withdrawn" in event.data
+    assert equity.peak("PAPER", as_of=timezone.now()) == 9_000
+
+
+def test_resetting_the_peak_takes_a_page_that_says_what_follows_and_a_reason(
+    client: Client,
+) -> None:
+    make.EquityPointFactory(cash=9_000, peak=10_000, drawdown=0.1)
+    make.HaltFactory(kind="DRAWDOWN_HALT", reason="fell by a tenth")
+    address = reverse("admin:risk_peak_reset", args=["PAPER"])
+
+    first = client.get(address).content.decode()
+    refused = client.post(address, {"reason": "  "}).content.decode()
+
+    for shown in ("$10,000.00", "$9,000.00", "10.0 %", "fell by a tenth"):
+        assert shown in first, shown
+    assert "A reason is required" in refused
+    assert not DomainEvent.objects.filter(kind=equity.PEAK_RESET).exists()
+    assert address in client.get(reverse("admin:index")).content.decode()
+    assert address in client.get(reverse("admin:risk_equitypoint_changelist")).content.decode()
+
+
+def test_a_mode_without_books_has_no_peak_to_reset(client: Client) -> None:
+    assert client.get(reverse("admin:risk_peak_reset", args=["PAPER"])).status_code == 404
+
+
+def test_the_release_page_says_that_a_drawdown_halt_comes_back(client: Client) -> None:
+    of_mode = {"scope": Halt.Scope.MODE, "scope_key": "PAPER"}
+    fallen = make.HaltFactory(kind="DRAWDOWN_HALT", **of_mode)
+    by_hand = make.HaltFactory(kind="MANUAL")
+    pages = [
+        client.get(reverse("admin:risk_halt_release", args=[halt.pk])).content.decode()
+        for halt in (fallen, by_hand)
+    ]
+
+    reset = reverse("admin:risk_peak_reset", args=["PAPER"])
+    assert [reset in page for page in pages] == [True, False]
+    assert "This alone will not last" in pages[0]
 
 
 def test_the_control_room_shows_state_money_and_silence(client: Client) -> None:
