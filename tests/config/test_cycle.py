@@ -1,8 +1,6 @@
 """One cycle across the apps, against the stand-in venue over HTTP."""
 
 import json
-import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
 
@@ -16,11 +14,11 @@ from config.kernel.locks import LeaderLock
 from markets.models import Market, Quote, Resolution
 from predictions.models import Prediction
 from risk.models import EquityPoint
-from sandbox.core.world import World
-from sandbox.server import serve
-from sandbox.venue import StandIn
 from tests.support.services import free_port
+from tests.support.simulated import Clock, clock
 from trading.models import Signal
+
+__all__ = ["clock"]
 
 pytestmark = [pytest.mark.django_db]
 
@@ -41,16 +39,9 @@ def point_at(monkeypatch, tmp_path, port: int) -> None:
 
 
 @pytest.fixture
-def venue(monkeypatch, tmp_path) -> Iterator[None]:
-    server = serve(StandIn(World(7)), host="127.0.0.1", port=0)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    point_at(monkeypatch, tmp_path, server.server_address[1])
-    installation.seed(mode="DEMO", as_of=timezone.now())
-    yield
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def venue(clock) -> Clock:
+    """The simulated venue at a noon that never moves: what is open and what ended is certain."""
+    return clock
 
 
 @pytest.fixture
@@ -60,7 +51,7 @@ def silent_venue(monkeypatch, tmp_path) -> None:
 
 
 def test_one_cycle_lists_quotes_forecasts_and_says_why_nothing_trades(venue):
-    report = cycle.everything(as_of=timezone.now())
+    report = cycle.everything(as_of=venue.now)
 
     assert not [r for r in report.values() if isinstance(r, dict) and "error" in r]
     tracked = Market.objects.filter(tracked=True).count()
@@ -77,9 +68,9 @@ def test_one_cycle_lists_quotes_forecasts_and_says_why_nothing_trades(venue):
 
 
 def test_the_fast_cycle_looks_at_epochs_only(venue):
-    cycle.everything(as_of=timezone.now())
+    cycle.everything(as_of=venue.now)
 
-    report = cycle.run(as_of=timezone.now(), epochs_only=True)
+    report = cycle.run(as_of=venue.now, epochs_only=True)
 
     epochs = Market.objects.filter(tracked=True, window_s__isnull=False).count()
     assert 0 < report["tracked"] <= epochs
@@ -90,7 +81,7 @@ def test_a_cycle_in_another_process_is_not_doubled(venue):
     assert other.held()
 
     with pytest.raises(cycle.CycleRunning):
-        cycle.run(as_of=timezone.now())
+        cycle.run(as_of=venue.now)
     tasks.run_cycle()
 
     assert not Prediction.objects.exists()
@@ -98,7 +89,8 @@ def test_a_cycle_in_another_process_is_not_doubled(venue):
 
 
 def test_the_tasks_run_what_they_name(venue):
-    cycle.everything(as_of=timezone.now())
+    venue.second = int(timezone.now().timestamp())  # the tasks are edges: they read the real clock
+    cycle.everything(as_of=venue.now)
     before = Prediction.objects.count()
 
     tasks.run_cycle()
@@ -108,6 +100,7 @@ def test_the_tasks_run_what_they_name(venue):
 
 
 def test_the_command_prints_each_stage(venue):
+    venue.second = int(timezone.now().timestamp())
     out = StringIO()
     call_command("run_cycle", stdout=out)
     assert "catalogue" in out.getvalue()

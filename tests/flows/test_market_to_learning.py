@@ -3,17 +3,12 @@
 The venue is the simulated one, over HTTP, on a clock that the test moves; nothing of ours is faked.
 """
 
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 
-from config import cycle, installation
+from config import cycle
 from config.kernel import audit
 from markets import history
 from markets.models import Market, Resolution
@@ -25,52 +20,14 @@ from risk import halts
 from risk.models import EquityPoint, RiskDecision
 from sandbox import history as simulated_past
 from sandbox.core.world import World
-from sandbox.server import serve
-from sandbox.venue import StandIn
 from tests.support import invariants
+from tests.support.simulated import MODE, NOON, SEED, Clock, clock
 from trading import ledger
 from trading.models import Account, Claim, Fill, Order, Position, Redemption, Signal, TradeIntent
 
-MODE = "DEMO"
-NOON = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp())
+__all__ = ["clock"]
+
 PAST_S = 4 * 3600
-
-
-@dataclass
-class Clock:
-    """The one clock of the test: the venue reads it, our code is told it."""
-
-    second: int = NOON
-
-    def __call__(self) -> float:
-        return float(self.second)
-
-    @property
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.second, UTC)
-
-
-@pytest.fixture
-def clock(monkeypatch: Any, tmp_path: Path) -> Iterator[Clock]:
-    """A demo installation pointed at the simulated venue, at noon."""
-    clock = Clock()
-    server = serve(StandIn(World(7)), host="127.0.0.1", port=0, clock=clock)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    base = f"http://127.0.0.1:{server.server_address[1]}"
-    here = replace(
-        settings.ENV, mode=MODE, state_dir=tmp_path, artefact_dir=tmp_path / "artefacts",
-        archive_dir=tmp_path / "archive",
-        venue_gamma_url=f"{base}/gamma", venue_clob_url=f"{base}/clob",
-    )  # fmt: skip
-    monkeypatch.setattr(settings, "ENV", here)
-    registry.forget()
-    installation.seed(mode=MODE, as_of=clock.now)
-    yield clock
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    registry.forget()
 
 
 def let_pass(clock: Clock, seconds: int) -> dict[str, Any]:
@@ -84,7 +41,7 @@ def let_pass(clock: Clock, seconds: int) -> dict[str, Any]:
 @pytest.mark.timeout(90)
 def test_from_a_listed_market_to_a_lesson_learned(clock: Clock, tmp_path: Path) -> None:  # noqa: PLR0915 - one story, told in order
     # The past of the world teaches: experts are fitted, weighed against the price, and served.
-    simulated_past.write(tmp_path / "past", World(7), since=NOON - PAST_S, until=NOON)
+    simulated_past.write(tmp_path / "past", World(SEED), since=NOON - PAST_S, until=NOON)
     past = history.load(tmp_path / "past")
     trained = train.run(until=clock.now, seed=7, as_of=clock.now, history=past)
     assert trained.status == trained.Status.SUCCEEDED, trained.error

@@ -1,0 +1,58 @@
+"""A demo installation pointed at the simulated venue, on a clock that the test moves."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from config import installation
+from predictions import registry
+from sandbox.core.world import World
+from sandbox.server import serve
+from sandbox.venue import StandIn
+
+MODE = "DEMO"
+SEED = 7
+NOON = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp())
+
+
+@dataclass
+class Clock:
+    """The one clock of the test: the venue reads it, our code is told it."""
+
+    second: int = NOON
+
+    def __call__(self) -> float:
+        return float(self.second)
+
+    @property
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.second, UTC)
+
+
+@pytest.fixture
+def clock(monkeypatch: Any, tmp_path: Path) -> Iterator[Clock]:
+    """A demo installation pointed at the simulated venue, at noon."""
+    clock = Clock()
+    server = serve(StandIn(World(SEED)), host="127.0.0.1", port=0, clock=clock)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    base = f"http://127.0.0.1:{server.server_address[1]}"
+    here = replace(
+        settings.ENV, mode=MODE, state_dir=tmp_path, artefact_dir=tmp_path / "artefacts",
+        archive_dir=tmp_path / "archive",
+        venue_gamma_url=f"{base}/gamma", venue_clob_url=f"{base}/clob",
+    )  # fmt: skip
+    monkeypatch.setattr(settings, "ENV", here)
+    registry.forget()
+    installation.seed(mode=MODE, as_of=clock.now)
+    yield clock
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    registry.forget()
