@@ -1,6 +1,7 @@
 """Backtests: what was replayed, what came of it, and the report that the run wrote."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mlops.models import Backtest
 
 REPORT = "report.html"
 PICTURE = "report.png"
+MONEY = {"pnl", "pnl_low", "pnl_high"}
 ATTACHMENTS = {".html", ".png", ".svg", ".json", ".csv", ".parquet"}
 
 
@@ -53,14 +55,19 @@ def _serve(backtest_id: int, name: str) -> HttpResponse:
 def listing(row: Backtest) -> dict[str, Any]:
     """What the list shows of one backtest: the model's figures first, then the baselines'."""
     body = _body(row.result)
-    strategies = [s for s in body.get("strategies", ()) if isinstance(s, dict)]
+    strategies = [_money(s) for s in body.get("strategies", ()) if isinstance(s, dict)]
     return {
         "row": row,
-        "summary": body.get("summary", {}),
+        "summary": _money(body.get("summary", {})),
         "assumptions": body.get("assumptions", {}).get("name", ""),
         "strategies": strategies,
         "picture": PICTURE if (_folder(row) / PICTURE).is_file() and row.folder else "",
     }
+
+
+def _money(figures: dict[str, Any]) -> dict[str, Any]:
+    """The figures with their dollars as numbers; they are stored as text to keep every cent."""
+    return {k: Decimal(v) if k in MONEY else v for k, v in figures.items()}
 
 
 def _folder(row: Backtest) -> Path:

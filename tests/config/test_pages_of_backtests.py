@@ -50,8 +50,8 @@ def test_the_list_shows_the_stored_result_beside_the_baselines(
     page = client.get(reverse("backtests")).content.decode()
 
     for shown in (
-        "May on recorded books", "$12.50", "-3.10 … 30.00", "insufficient", "0.04123", "0.05000",
-        "baseline: coin", "-20.00 … 1.00", reverse("backtest_file", args=[row.pk, "report.png"]),
+        "May on recorded books", "$12.50", "−$3.10 … $30.00", "insufficient", "0.04123", "0.05000",
+        "baseline: coin", "−$20.00 … $1.00", reverse("backtest_file", args=[row.pk, "report.png"]),
     ):  # fmt: skip
         assert shown in page, shown
 
