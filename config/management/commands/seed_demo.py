@@ -32,7 +32,9 @@ class Command(BaseCommand):
         demo.apply(as_of=timezone.now())
         report = {"first": cycle.everything(as_of=timezone.now())}
         with tempfile.TemporaryDirectory() as folder:
-            call_command("sandbox", history=Path(folder), hours=options["hours"], seed=options["seed"])
+            call_command(
+                "sandbox", history=Path(folder), hours=options["hours"], seed=options["seed"]
+            )
             past = history.load(Path(folder))
         now = timezone.now()
         run = train.run(until=now, seed=options["seed"], as_of=now, history=past)

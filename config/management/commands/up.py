@@ -122,7 +122,15 @@ def _sandbox() -> Program:
 
 def _web(port: int) -> Program:
     options = ("--interface", "wsgi", "--host", HOST, "--port", str(port), "--workers", "1")
-    threads = ("--blocking-threads", "4", "--backpressure", "32", "--no-ws", "--log-level", "warning")
+    threads = (
+        "--blocking-threads",
+        "4",
+        "--backpressure",
+        "32",
+        "--no-ws",
+        "--log-level",
+        "warning",
+    )
     return _program("web", "-m", "granian", *options, *threads, "config.wsgi:application")
 
 
