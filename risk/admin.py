@@ -131,12 +131,16 @@ class EquityPointAdmin(FactAdmin):
         "cash",
         "open_cost",
         "redeemable",
-        "drawdown",
+        "fallen",
         "realised",
         "fees",
     )
     list_filter = ("mode",)
     change_list_template = "admin/risk/equitypoint/change_list.html"
+
+    @admin.display(description="Drawdown", ordering="drawdown")
+    def fallen(self, obj: EquityPoint) -> str:
+        return f"{obj.drawdown:.1%}"
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.reset_view)
