@@ -23,6 +23,7 @@ from markets.history import History
 from mlops import labels, report, train
 from mlops.core import baselines, replay, summary
 from mlops.core.contracts import LearningConfig
+from mlops.core.examples import Examples
 from mlops.core.replay import HISTORY_1, Assumptions, Played, Tape
 from mlops.core.snapshots import Decisions, latest
 from mlops.models import Backtest, LearningSettings
@@ -92,11 +93,13 @@ def run(
     """
     history = histories.load(path, datasets=datasets)
     used = Settings.current(as_of=as_of)
-    found = _within(labels.decided(history, config=used.learning), since, until)
+    found = _tradable(history, labels.decided(history, config=used.learning))
+    found = _within(found, since, until)
     if not found.rows:
         raise NothingToReplay(
             f"{', '.join(datasets) or path} has no priced decision between "
-            f"{since or 'its start'} and {until or 'its end'}; widen --from and --to"
+            f"{since or 'its start'} and {until or 'its end'} (prices stamped in hindsight do not "
+            "count); widen --from and --to, or choose another --dataset"
         )
     body = compose(history, found, used=used, seed=seed, rng=rng, assumed=assumed)
     body["datasets"] = list(datasets)
@@ -166,6 +169,13 @@ def compose(
     }
 
 
+def _tradable(history: History, found: Decisions) -> Decisions:
+    """Without prices whose stamp was placed in hindsight: nobody could have decided then."""
+    if "hindsight" not in history.markets.columns:
+        return found
+    return found.take(~history.markets["hindsight"].to_numpy()[found.market])
+
+
 def _within(found: Decisions, since: datetime | None, until: datetime | None) -> Decisions:
     kept = np.ones(found.rows, dtype=bool)
     if since is not None:
@@ -184,11 +194,20 @@ def _tape(history: History, found: Decisions) -> Tape:
         ask=series.ask[quote],
         bid_depth=series.bid_depth[quote],
         ask_depth=series.ask_depth[quote],
+        quote_age_s=found.as_of - series.known_at[quote],
+        fee_rate=_fee_rates(history),
         answered_at=_floats(history.markets["label_known_at"]),
         payout=_floats(history.markets["payout"]),
         facts=history.facts,
         asset=tuple(history.markets["asset"].fill_null("").to_list()),
     )
+
+
+def _fee_rates(history: History) -> Floats:
+    """The market's own taker rate, NaN where history does not say."""
+    if "fee_rate" not in history.markets.columns:
+        return np.full(len(history.markets), np.nan)
+    return _floats(history.markets["fee_rate"])
 
 
 def _forecast(
@@ -202,7 +221,7 @@ def _forecast(
     for start, stop in _periods(found.as_of):
         at = float(found.as_of[start])
         learned = known.take(known.known_at <= at)
-        bundle = train.fit(learned, config=used.learning, seed=seed) or _earlier(served, at)
+        bundle = _fit(learned, used=used, seed=seed) or _earlier(served, at)
         rows = found.take(np.arange(start, stop))
         said.append(_say(bundle, history, rows, used.prediction))
         models.append(
@@ -210,10 +229,16 @@ def _forecast(
                 "from": labels.moment(at).isoformat(timespec="minutes"),
                 "rows": learned.rows,
                 "events": learned.events,
-                "weights": "the price" if bundle is None else json.dumps(said[-1].weights),
+                "model": "the price" if bundle is None else bundle.label,
+                "weights": "–" if bundle is None else json.dumps(said[-1].weights),
             }
         )
     return _join(said), models
+
+
+def _fit(learned: Examples, *, used: Settings, seed: int) -> Bundle | None:
+    cap = used.prediction.correction_cap
+    return train.fit(learned, config=used.learning, seed=seed, cap=cap)
 
 
 def _earlier(served: Bundle | None, at: float) -> Bundle | None:

@@ -6,7 +6,7 @@ market's answer when it was known. State is `replay_books.Books`; nothing reads 
 """
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -17,15 +17,15 @@ from markets.core import book as order_books
 from markets.core.book import Book
 from markets.core.series import Floats, Ints, MarketFacts
 from mlops.core.replay_books import Books, Lot
+from mlops.core.replay_halts import Brakes
 from predictions.core.contracts import Forecasts
-from risk.core import drawdown
-from risk.core.contracts import LimitsConfig, OrderIntent, State
+from risk.core.contracts import LimitsConfig, OrderIntent
 from trading.core.contracts import TradingConfig
 from trading.core.decision import Candidate, Tops, decide, growth, signals
 from trading.core.edge import Signals
 from trading.core.fees import category_rates, taker_fee
 
-FEE_EXPONENT = Decimal(1)  # of every schedule the venue ever published
+FEE_EXPONENT = Decimal(1)  # of every schedule on record; earlier formulas are not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Assumptions:
     """What a replay assumes where history is silent; printed on every report.
 
     `half_spread` in dollars around a mid-like price; `depth_shares` rest at the best price of
-    each side where no size was recorded.
+    each side wherever no size was recorded, beside recorded quotes too.
     """
 
     name: str
@@ -41,9 +41,11 @@ class Assumptions:
     depth_shares: float
     tick: Decimal
     min_shares: Decimal
+    max_quote_age_s: int
     fees: str
     fills: str
     exits: str
+    halts: str
 
     def as_rows(self) -> dict[str, str]:
         """Name → value, for people."""
@@ -56,9 +58,17 @@ HISTORY_1 = Assumptions(
     depth_shares=4000.0,
     tick=Decimal("0.0001"),
     min_shares=Decimal(5),
-    fees="the venue's taker rate of the market's category on that day",
-    fills="takers walk the book of the decision instant, never more than its depth",
+    max_quote_age_s=2700,
+    fees=(
+        "the market's own taker rate where recorded, else Polymarket's of its category on that day,"
+        " taken as 0 before the first day known; other venues are charged the same"
+    ),
+    fills=(
+        "takers walk the last recorded price, up to max_quote_age_s old, never more than its depth;"
+        " live decisions fetch a fresh book"
+    ),
     exits="none before the resolution",
+    halts="as in trading; what only a person may release lasts to the end of the replay",
 )
 
 
@@ -72,6 +82,10 @@ class Tape:
         int64[n] index into the markets; float64[n] epoch seconds, non-decreasing.
     bid, ask, bid_depth, ask_depth
         float64[n] of outcome 0 as recorded, NaN where history is silent; depth in shares.
+    quote_age_s
+        float64[n], seconds since the price that is decided on was recorded.
+    fee_rate
+        float64[m], the market's own taker rate where it was recorded, else NaN.
     answered_at, payout
         float64[m]; NaN where the answer is unknown.
     asset
@@ -84,6 +98,8 @@ class Tape:
     ask: Floats
     bid_depth: Floats
     ask_depth: Floats
+    quote_age_s: Floats
+    fee_rate: Floats
     answered_at: Floats
     payout: Floats
     facts: MarketFacts
@@ -126,13 +142,14 @@ def quote(tape: Tape, price: Floats, assumed: Assumptions) -> Quoted:
     recorded = np.isfinite(tape.bid) & np.isfinite(tape.ask)
     tick = float(assumed.tick)
     low, high = price - assumed.half_spread, price + assumed.half_spread
+    own = tape.fee_rate[tape.market]
     categories = np.asarray(tape.facts.category, dtype=np.str_)[tape.market]
     return Quoted(
         bid=np.clip(np.where(recorded, tape.bid, low), tick, 1 - tick).round(4),
         ask=np.clip(np.where(recorded, tape.ask, high), tick, 1 - tick).round(4),
         bid_depth=np.where(np.isfinite(tape.bid_depth), tape.bid_depth, assumed.depth_shares),
         ask_depth=np.where(np.isfinite(tape.ask_depth), tape.ask_depth, assumed.depth_shares),
-        fee_rate=category_rates(categories.tolist(), tape.as_of),
+        fee_rate=np.where(np.isfinite(own), own, category_rates(categories.tolist(), tape.as_of)),
     )
 
 
@@ -167,8 +184,11 @@ class _Player:
         assumed: Assumptions,
     ) -> None:
         self.tape, self.forecasts, self.quoted, self.found = tape, forecasts, quoted, found
-        self.config, self.limits, self.assumed = config, limits, assumed
+        # A recorded price may serve for longer than a live book, which would be fetched anew.
+        self.limits = replace(limits, max_book_age_s=assumed.max_quote_age_s)
+        self.config, self.assumed = config, assumed
         self.books = Books.start(config.starting_cash)
+        self.brakes = Brakes(limits=limits)
         self.gate: Counter[str] = Counter()
         self.last_row = np.full(tape.facts.markets, -1)
         self.rank = np.nan_to_num(growth(found.probability, found.cost + found.fee), nan=0.0)
@@ -209,12 +229,8 @@ class _Player:
             first = lot.intent.outcome_index == 0
             bids[market] = bid if first else 1.0 - ask
             mids[market] = (bid + ask) / 2 if first else 1.0 - (bid + ask) / 2
-        point = self.books.mark(at, bids, mids)
-        state = drawdown.grade(units.decimal(point.drawdown), self.limits)
-        loss = drawdown.fall(point.risk_equity, self.books.day_start)
-        if state is State.ACTIVE and loss >= self.limits.daily_loss:
-            state = State.LISTEN_ONLY
-        self.books.state = state.value
+        self.books.mark(at, bids, mids)
+        self.books.state = self.brakes.state(self.books).value
 
     def _decide(self, rows: Ints, at: float) -> None:
         for row in rows[np.argsort(-self.rank[rows], kind="stable")].tolist():
@@ -243,7 +259,7 @@ class _Player:
             min_shares=self.assumed.min_shares,
             fee_rate=units.decimal(float(self.quoted.fee_rate[row])),
             fee_exponent=FEE_EXPONENT,
-            book_age_s=0.0,
+            book_age_s=float(self.tape.quote_age_s[row]),
             prediction_age_s=0.0,
             seconds_left=end - at if np.isfinite(end) else None,
             accepting_orders=True,

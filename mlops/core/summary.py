@@ -28,6 +28,7 @@ def money(played: Played, *, rng: np.random.Generator, resamples: int) -> dict[s
     cash = marks[0].cash if marks else played.books.cash
     closed = played.books.closed
     return {
+        "quote_age_s": _ages(lots),
         "trades": len(lots),
         "traded_events": len(events),
         "insufficient": len(events) < ENOUGH_EVENTS,
@@ -45,6 +46,14 @@ def money(played: Played, *, rng: np.random.Generator, resamples: int) -> dict[s
         "max_drawdown": max((m.drawdown for m in marks), default=0.0),
         "max_drawdown_pct": f"{100 * max((m.drawdown for m in marks), default=0.0):.2f}",
     }
+
+
+def _ages(lots: list[Lot]) -> dict[str, float] | None:
+    """How old the recorded price was that trades were made on: median and 95th percentile."""
+    if not lots:
+        return None
+    median, late = np.quantile([lot.intent.book_age_s for lot in lots], [0.5, 0.95])
+    return {"median": float(median), "p95": float(late)}
 
 
 def _interval(lots: list[Lot], *, rng: np.random.Generator, resamples: int) -> tuple[float, float]:

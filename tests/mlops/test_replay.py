@@ -95,6 +95,7 @@ def test_answers_and_prices_of_the_future_change_no_earlier_trade(
         whole,
         market=whole.market[early], as_of=whole.as_of[early], bid=whole.bid[early],
         ask=whole.ask[early], bid_depth=whole.bid_depth[early], ask_depth=whole.ask_depth[early],
+        quote_age_s=whole.quote_age_s[early],
         payout=np.where(whole.answered_at < cut, whole.payout, np.nan),
     )  # fmt: skip
     told = changed(

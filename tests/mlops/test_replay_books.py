@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops.core.replay_books import AlreadyHeld, Books, Lot
+from mlops.core.replay_halts import Brakes
 from tests.risk.books import INTENT
+from tests.trading.candidates import limits
 
 CASH = Decimal(1000)
 
@@ -95,3 +97,32 @@ def test_what_was_spent_is_forgotten_at_midnight() -> None:
 
     assert before > 0
     assert books.snapshot(86_400.0).spent_today == 0
+
+
+def braked(*equities: str, apart_s: float = 3600.0) -> list[str]:
+    """States after marks of these risk equities, the first being the peak."""
+    books = Books.start(Decimal(equities[0]))
+    brakes = Brakes(limits=limits(sudden_drop=Decimal("0.5")))
+    states = []
+    for number, equity in enumerate(equities):
+        books.cash = Decimal(equity)
+        books.mark(number * apart_s, {}, {})
+        states.append(brakes.state(books).value)
+    return states
+
+
+def test_a_drawdown_stops_entries_and_lets_go_when_it_is_made_good() -> None:
+    assert braked("1000", "880", "960", apart_s=86_400.0) == ["ACTIVE", "LISTEN_ONLY", "ACTIVE"]
+
+
+def test_a_hard_halt_lasts_to_the_end_because_nobody_can_release_it() -> None:
+    assert braked("1000", "690", "1000", apart_s=86_400.0)[1:] == ["HALTED", "HALTED"]
+
+
+def test_a_daily_loss_lasts_to_midnight() -> None:
+    assert braked("1000", "899", "1000") == ["ACTIVE", "LISTEN_ONLY", "LISTEN_ONLY"]
+    assert braked("1000", "899", "1000", apart_s=86_400.0)[2] == "ACTIVE"
+
+
+def test_a_sudden_drop_halts() -> None:
+    assert braked("1000", "450", "1000", apart_s=60.0)[1:] == ["HALTED", "HALTED"]
