@@ -130,7 +130,8 @@ def open_halt(
 ) -> Halt:
     """Stop what `scope` covers; state and resume rule are the kind's own unless given.
 
-    Where the same stop is open already it is returned; a stricter state replaces it. Raises
+    Where the same stop is open already it is returned and the new reason noted in the audit
+    trail; a stricter state replaces it. Raises
     `UnknownKind` for an undeclared kind, `ValueError` without a reason, for a state that stops
     nothing, or for a scope without its key.
     """
@@ -140,6 +141,14 @@ def open_halt(
     standing = _unreleased().filter(kind=kind, scope=scope, scope_key=scope_key).first()
     if standing is not None:
         if SEVERITY.index(wanted) <= SEVERITY.index(TradingState(standing.state)):
+            # The first reason stays on the halt; the one given now is not lost either.
+            audit.record(
+                "halt.repeated",
+                actor=actor,
+                subject=f"halt:{standing.pk}",
+                data={"reason": reason},
+                as_of=as_of,
+            )
             return standing
         release(standing, actor=actor, reason=f"replaced by {wanted}: {reason}", as_of=as_of)
     halt = Halt.objects.create(

@@ -14,6 +14,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from config.env import ROOT
+from config.kernel.models import DomainEvent
 from config.management.commands import resume
 from risk import halts
 from risk.models import Halt, TradingState
@@ -122,7 +123,7 @@ def test_a_halt_that_somebody_else_released_meanwhile_is_a_problem() -> None:
         ["halt"],
         ["halt", "--reason=x", "--state=ASLEEP"],
         ["resume", "--all"],
-        ["resume", "--reason=x"],
+        ["resume", "--halt=all of them", "--reason=x"],
     ],
 )
 def test_a_line_that_makes_no_sense_leaves_with_code_2(tmp_path: Path, line: list[str]) -> None:
@@ -137,3 +138,50 @@ def test_a_line_that_makes_no_sense_leaves_with_code_2(tmp_path: Path, line: lis
 
     assert done.returncode == 2
     assert "usage:" in done.stderr
+
+
+@pytest.mark.django_db
+def test_one_open_halt_is_resumed_without_naming_it(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("halt", reason="lunch")
+
+    call_command("resume", reason="back again")
+
+    assert not Halt.objects.filter(released_at__isnull=True).exists()
+    assert "Nothing stops trading now" in capsys.readouterr().out
+
+
+@pytest.mark.django_db
+def test_of_several_open_halts_one_must_be_named() -> None:
+    call_command("halt", reason="lunch")
+    call_command("halt", reason="rain", scope="MODE", key="PAPER")
+
+    with pytest.raises(CommandError, match="--all or which"):
+        call_command("resume", reason="back again")
+
+    assert Halt.objects.filter(released_at__isnull=True).count() == 2
+
+
+@pytest.mark.django_db
+def test_the_reason_of_a_repeated_halt_is_kept_in_the_audit_trail() -> None:
+    call_command("halt", reason="lunch")
+    call_command("halt", reason="and now it rains")
+
+    assert Halt.objects.get().reason == "lunch"
+    assert "and now it rains" in DomainEvent.objects.get(kind="halt.repeated").data
+
+
+@pytest.mark.process
+@pytest.mark.timeout(120)
+def test_a_database_without_tables_gets_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "halt", "--reason=x"],
+        cwd=ROOT,
+        env=os.environ | {"STATE_DIR": str(tmp_path), "DATABASE_URL": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "migrate" in done.stderr

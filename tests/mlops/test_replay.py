@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace as changed
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.trading.candidates import limits, trading_config
 HOUR = 3600
 START = recorded.NOON - recorded.NOON % HOUR - 40 * HOUR
 MARKETS = 12
+DATASET = "btc_daily_range"
 
 
 @pytest.fixture
@@ -115,7 +117,7 @@ def rows_of_every_table() -> dict[str, int]:
 
 
 def run(folder: Path, **options: Any) -> tuple[Backtest, dict[str, bytes]]:
-    call_command("replay", str(folder), json=True, stdout=open("/dev/null", "w"), **options)  # noqa: PTH123,SIM115
+    call_command("replay", str(folder), dataset=[DATASET], json=True, stdout=StringIO(), **options)
     stored = Backtest.objects.order_by("-id")[0]
     files = sorted((Path(settings.ENV.state_dir) / stored.folder).iterdir())
     return stored, {file.name: file.read_bytes() for file in files}
@@ -166,4 +168,4 @@ def test_the_report_names_its_assumptions_and_says_when_events_are_too_few(
 
 def test_a_period_without_decisions_says_how_to_find_some(folder: Path, db: Any) -> None:
     with pytest.raises(CommandError, match="widen --from and --to"):
-        call_command("replay", str(folder), "--from", "2031-01-01")
+        call_command("replay", str(folder), "--dataset", DATASET, "--from", "2031-01-01")

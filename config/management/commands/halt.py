@@ -58,5 +58,5 @@ class Command(BaseCommand):
             )
         else:
             self.stdout.write(
-                f"Halt {halt.pk}: {halt}. End it with: manage.py resume --halt {halt.pk}"
+                f"Halt {halt.pk}: {halt}. End it with: manage.py resume --halt {halt.pk} --reason …"
             )

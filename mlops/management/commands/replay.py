@@ -23,7 +23,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("path", type=Path, help="folder with markets.parquet, prices.parquet …")
-        parser.add_argument("--dataset", action="append", default=[], help="repeat for several")
+        parser.add_argument("--dataset", action="append", required=True, help="repeat for several")
         parser.add_argument(
             "--from", dest="since", type=_day, help="first decision, e.g. 2025-12-01"
         )
@@ -62,7 +62,7 @@ class Command(BaseCommand):
 
 def show(stored: Backtest, folder: Path) -> None:
     body = json.loads(stored.result)
-    console = Console()
+    console = Console(soft_wrap=True)
     console.print(f"[bold]{stored.name}[/] — BACKTEST: simulated orders on recorded prices")
     if body["summary"]["insufficient"]:
         events = body["summary"]["traded_events"]
