@@ -104,7 +104,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 _BY_HAND,
                 "the ledger and the outside balance disagree",
             ),
-            ("OVERFILL", TradingState.HALTED, _BY_HAND, "the venue filled more than was ordered"),
+            ("OVERFILL", TradingState.HALTED, _BY_HAND, "the venue filled more than was ordered, or sold more than was held"),
             (
                 "DRIFT",
                 TradingState.LISTEN_ONLY,

@@ -2,26 +2,45 @@
 
 from datetime import datetime
 
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+
 from trading.core.order_states import IN_FLIGHT
 from trading.models import Claim, Order, Position, TradeIntent
 
 
-def take(intent: TradeIntent, *, as_of: datetime) -> Claim:
-    """Claim the intent's market, and its asset's epoch where it has one.
+class AlreadyHeld(IntegrityError):
+    """Somebody holds the market, or its asset's epoch."""
 
-    Raises `django.db.IntegrityError` where it is held; call it inside a savepoint.
-    """
+
+def take(intent: TradeIntent, *, as_of: datetime) -> Claim:
+    """Claim the intent's market, and its asset's epoch where it has one; else `AlreadyHeld`."""
     market = intent.market
     epoch = market.epoch_start_at if market.is_epoch and market.asset else None
-    return Claim.objects.create(
-        mode=intent.mode,
-        wallet=intent.wallet,
-        market=market,
-        outcome_index=intent.outcome.index,
-        asset=market.asset if epoch else "",
-        epoch_start_at=epoch,
-        taken_at=as_of,
-    )
+    try:
+        with transaction.atomic():
+            return Claim.objects.create(
+                mode=intent.mode,
+                wallet=intent.wallet,
+                market=market,
+                outcome_index=intent.outcome.index,
+                asset=market.asset if epoch else "",
+                epoch_start_at=epoch,
+                taken_at=as_of,
+            )
+    except IntegrityError as refused:
+        if not _held(intent, epoch):
+            raise
+        raise AlreadyHeld(f"Already have a claim on {market.question}") from refused
+
+
+def _held(intent: TradeIntent, epoch: datetime | None) -> bool:
+    """Whether a standing claim is in the way of this one."""
+    same = Q(market_id=intent.market_id)
+    if epoch is not None:
+        same |= Q(asset=intent.market.asset, epoch_start_at=epoch)
+    held = Claim.objects.filter(mode=intent.mode, wallet=intent.wallet, released_at__isnull=True)
+    return held.filter(same).exists()
 
 
 def release_if_idle(*, mode: str, wallet: str, market_id: int, as_of: datetime) -> bool:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import numpy as np
 import structlog
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from config.kernel import audit, locks, units
 from config.kernel.modes import Mode
@@ -96,22 +96,17 @@ def _decide(
     if isinstance(proposal, Refusal):
         _settle(signal, _refuse(signal, proposal, limits, mode=mode, as_of=as_of))
         return None
-    decision = gate.review(proposal, books, mode=mode, as_of=as_of)
-    if not decision.approved_shares:
-        _settle(signal, decision)
-        return None
+    intent = None
     try:
         with transaction.atomic():
-            intent = _make(signal, proposal, decision, config, as_of=as_of)
-    except IntegrityError:
-        held = Denial(
-            reason=DenialReason.ALREADY_HELD,
-            message=f"Already have a claim on {signal.market.question}",
-        )
-        verdict = Verdict(approved_shares=Decimal(0), denials=(held,))
-        denied = gate.record(proposal, books, verdict, limits, mode=mode, as_of=as_of)
-        _settle(signal, denied)
-        return None
+            decision = gate.review(proposal, books, mode=mode, as_of=as_of)
+            if decision.approved_shares:
+                intent = _make(signal, proposal, decision, config, as_of=as_of)
+    except claims.AlreadyHeld as held:
+        # The approval went with the savepoint: nothing on record says yes to what was refused.
+        denial = Denial(reason=DenialReason.ALREADY_HELD, message=str(held))
+        verdict = Verdict(approved_shares=Decimal(0), denials=(denial,))
+        decision = gate.record(proposal, books, verdict, limits, mode=mode, as_of=as_of)
     _settle(signal, decision)
     return intent
 
@@ -151,7 +146,7 @@ def _make(
     *,
     as_of: datetime,
 ) -> TradeIntent:
-    """Intent, claim, approval and reservation; raises `IntegrityError` where the market is held."""
+    """Intent, claim, approval, reservation; raises `claims.AlreadyHeld` where somebody has it."""
     outcome = Outcome.objects.get(market_id=signal.market_id, index=proposal.outcome_index)
     intent = TradeIntent(
         mode=config.mode,
@@ -169,8 +164,8 @@ def _make(
         expires_at=as_of + timedelta(seconds=config.intent_expiry_s),
     )
     intent.fingerprint = fingerprint(intent)
-    intent.save(force_insert=True)
     claims.take(intent, as_of=as_of)
+    intent.save(force_insert=True)
     reserve(intent, as_of=as_of)
     if config.mode != Mode.LIVE:
         Approval.objects.create(

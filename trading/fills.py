@@ -20,15 +20,12 @@ log = structlog.get_logger()
 ZERO = Decimal(0)
 
 
-class SoldMoreThanHeld(RuntimeError):
-    """The venue reports a sale of shares that the books do not hold."""
-
-
 @transaction.atomic
 def record(order: Order, execution: Execution, *, as_of: datetime) -> Fill:
     """Book one trade of an order; the same trade again returns the first row.
 
-    An overfill is recorded as reported, then everything is halted.
+    An overfill, or a sale of shares that the books do not hold, is recorded as reported, then the
+    mode is halted.
     """
     key = f"fill:{order.mode}:{execution.trade_id}:{order.pk}"
     standing: Fill | None = Fill.objects.filter(key=key).first()
@@ -68,7 +65,8 @@ def record(order: Order, execution: Execution, *, as_of: datetime) -> Fill:
         "fill.recorded", order_id=str(locked.pk), shares=str(fill.shares), price=str(fill.price)
     )
     if locked.filled_shares + fill.shares > locked.shares:
-        _overfilled(locked, fill, as_of=as_of)
+        beyond = f"for {locked.shares} shares was filled beyond"
+        _halt(locked, beyond, fill, as_of=as_of)
     return fill
 
 
@@ -94,6 +92,18 @@ def _bought(order: Order, fill: Fill, *, as_of: datetime) -> None:
         move(f"{fill.key}:{kind}", debit=Account.RESERVED, amount=covered)
         move(f"{fill.key}:{kind}:cash", debit=Account.CASH, amount=amount - covered)
     Order.objects.filter(pk=order.pk).update(reserved=reserved)
+    position = _position(order, as_of=as_of)
+    Position.objects.filter(pk=position.pk).update(
+        shares=F("shares") + fill.shares,
+        cost=F("cost") + notional + fill.fee,
+        fees=F("fees") + fill.fee,
+        opened_at=as_of if position.shares == ZERO else position.opened_at,
+        closed_at=None,
+    )
+
+
+def _position(order: Order, *, as_of: datetime) -> Position:
+    """The position of an order's outcome, locked; an empty one where there is none."""
     position, _created = Position.objects.select_for_update(of=("self",)).get_or_create(
         mode=order.mode,
         wallet=order.wallet,
@@ -105,32 +115,21 @@ def _bought(order: Order, fill: Fill, *, as_of: datetime) -> None:
             "opened_at": as_of,
         },
     )
-    Position.objects.filter(pk=position.pk).update(
-        shares=F("shares") + fill.shares,
-        cost=F("cost") + notional + fill.fee,
-        fees=F("fees") + fill.fee,
-        opened_at=as_of if position.shares == ZERO else position.opened_at,
-        closed_at=None,
-    )
+    return position
 
 
 def _sold(order: Order, fill: Fill, *, as_of: datetime) -> None:
-    """Proceeds replace the cost of the shares sold; the rest is realised."""
-    position = (
-        Position.objects.select_for_update(of=("self",))
-        .filter(mode=order.mode, wallet=order.wallet, outcome_id=order.outcome_id)
-        .first()
-    )
-    if position is None or position.shares < fill.shares:
-        raise SoldMoreThanHeld(
-            f"order {order.pk} sold {fill.shares} shares of outcome {order.outcome_id}, "
-            f"{position.shares if position else ZERO} are held; reconcile with the venue first"
-        )
+    """Proceeds replace the cost of the shares sold; the rest is realised.
+
+    Shares sold beyond those held cost nothing here, so their whole price is realised.
+    """
+    position = _position(order, as_of=as_of)
     proceeds = units.receive(fill.price * fill.shares)
-    part = fill.shares / position.shares
+    sold = min(fill.shares, position.shares)
+    part = sold / position.shares if position.shares else ZERO
     close_cost(
         fill.key,
-        book_cost(position, as_of=as_of) * part,
+        book_cost(position) * part,
         proceeds,
         position=position,
         kind="sell",
@@ -148,7 +147,7 @@ def _sold(order: Order, fill: Fill, *, as_of: datetime) -> None:
         as_of=as_of,
     )
     paid = units.decimal(position.cost * part)
-    left = position.shares - fill.shares
+    left = position.shares - sold
     Position.objects.filter(pk=position.pk).update(
         shares=left,
         cost=position.cost - paid,
@@ -156,17 +155,16 @@ def _sold(order: Order, fill: Fill, *, as_of: datetime) -> None:
         fees=F("fees") + fill.fee,
         closed_at=as_of if left == ZERO else None,
     )
+    if sold < fill.shares:
+        _halt(order, f"sold {fill.shares} shares of which {sold} were held", fill, as_of=as_of)
 
 
-def book_cost(position: Position, *, as_of: datetime) -> Decimal:
+def book_cost(position: Position) -> Decimal:
     """What the ledger holds for a position's market: its cost without fees."""
-    return ledger.balance(
-        Account.POSITIONS,
-        mode=position.mode,
-        wallet=position.wallet,
-        market_id=position.market_id,
-        as_of=as_of,
+    accounts = ledger.standing(
+        mode=position.mode, wallet=position.wallet, market_id=position.market_id
     )
+    return accounts[Account.POSITIONS]
 
 
 def close_cost(
@@ -192,10 +190,10 @@ def close_cost(
         )
 
 
-def _overfilled(order: Order, fill: Fill, *, as_of: datetime) -> None:
+def _halt(order: Order, absurdity: str, fill: Fill, *, as_of: datetime) -> None:
     halts.open_halt(
         "OVERFILL",
-        reason=f"order {order.pk} for {order.shares} shares was filled beyond by {fill.key}",
+        reason=f"order {order.pk} {absurdity}, says {fill.key}",
         actor="fills",
         as_of=as_of,
         scope=Halt.Scope.MODE,

@@ -91,9 +91,12 @@ def balances(
     return _totals(rows if market_id is None else rows.filter(market_id=market_id))
 
 
-def standing(*, mode: str, wallet: str = MAIN_WALLET) -> dict[Account, Decimal]:
+def standing(
+    *, mode: str, wallet: str = MAIN_WALLET, market_id: int | None = None
+) -> dict[Account, Decimal]:
     """Every account with all that is booked: what goes with positions, which know no past."""
-    return _totals(Transfer.objects.filter(mode=mode, wallet=wallet))
+    rows = Transfer.objects.filter(mode=mode, wallet=wallet)
+    return _totals(rows if market_id is None else rows.filter(market_id=market_id))
 
 
 def _totals(rows: QuerySet[Transfer]) -> dict[Account, Decimal]:

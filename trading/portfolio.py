@@ -69,7 +69,7 @@ def snapshot(
         risk_equity=now.risk_equity,
         peak=now.risk_equity if peak is None else max(peak, now.risk_equity),
         day_start_equity=now.risk_equity if start is None else start,
-        spent_today=_spent_today(mode, as_of=as_of) - freed,
+        spent_today=_bought_today(mode, as_of=as_of) + now.reserved - freed,
         orders_last_hour=_intents(mode, as_of=as_of, within=HOUR, without=without)
         .exclude(status__in=(TradeIntent.Status.REJECTED, TradeIntent.Status.EXPIRED))
         .count(),
@@ -235,11 +235,10 @@ def _ages(rows: Iterable[tuple[int, datetime]], *, as_of: datetime) -> dict[int,
     return {market_id: (as_of - at).total_seconds() for market_id, at in rows}
 
 
-def _spent_today(mode: str, *, as_of: datetime) -> Decimal:
-    """Bought since midnight UTC, fees included, and what is reserved now."""
+def _bought_today(mode: str, *, as_of: datetime) -> Decimal:
+    """Bought since midnight UTC, fees included; what another worker booked after `as_of` counts."""
     midnight = as_of.replace(hour=0, minute=0, second=0, microsecond=0)
     bought = Transfer.objects.filter(
         mode=mode, wallet=MAIN_WALLET, kind__in=("buy", "fee"), posted_at__gte=midnight
     )
-    spent = sum(bought.filter(posted_at__lte=as_of).values_list("amount", flat=True), ZERO)
-    return spent + ledger.balance(Account.RESERVED, mode=mode, as_of=as_of)
+    return sum(bought.values_list("amount", flat=True), ZERO)

@@ -1,11 +1,12 @@
 """Positions computed afresh from fills and redemptions, and where the stored ones differ."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
+from django.db.models import Q
 
 from config.kernel import locks, units
 from config.kernel.units import ZERO
@@ -39,9 +40,10 @@ class Sums:
         self.closed_at = None
 
     def left(self, shares: Decimal, proceeds: Decimal, at: datetime) -> None:
-        """Take shares away for `proceeds`."""
-        paid = units.decimal(self.cost * (shares / self.shares)) if self.shares else ZERO
-        self.shares -= shares
+        """Take shares away for `proceeds`; more than there are leave none."""
+        gone = min(shares, self.shares)
+        paid = units.decimal(self.cost * (gone / self.shares)) if self.shares else ZERO
+        self.shares -= gone
         self.cost -= paid
         self.realised += proceeds - paid
         self.closed_at = at if self.shares == ZERO else None
@@ -64,16 +66,39 @@ def positions(*, apply: bool, as_of: datetime) -> list[Difference]:
         for mode in sorted(set(Fill.objects.values_list("mode", flat=True))):
             locks.hold(f"portfolio:{mode}")
         computed = from_facts()
-        found = list(_differences(computed))
+        found = list(_differences(computed, Position.objects.all()))
         if apply and found:
             _write(computed, as_of=as_of)
     return found
 
 
-def from_facts() -> dict[Key, Sums]:
+def differences(*, mode: str, market_ids: Collection[int]) -> list[Difference]:
+    """Compare the positions of one mode on these markets; call it under the mode's lock."""
+    stored = Position.objects.filter(mode=mode, market_id__in=market_ids)
+    return list(_differences(from_facts(_FactsOf(mode=mode, market_ids=market_ids)), stored))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _FactsOf:
+    """Which facts to read; the default is all of them."""
+
+    mode: str = ""
+    market_ids: Collection[int] = ()
+
+    def where(self, prefix: str = "") -> Q:
+        """The same choice as a condition on rows whose market is at `prefix`."""
+        if not self.mode:
+            return Q()
+        return Q(**{"mode": self.mode, f"{prefix}market_id__in": self.market_ids})
+
+
+ALL = _FactsOf()
+
+
+def from_facts(which: _FactsOf = ALL) -> dict[Key, Sums]:
     """Every position that fills ever opened, with redemptions applied in order of time."""
     sums: dict[Key, Sums] = {}
-    for at, _order, fact in sorted(_facts(), key=lambda f: (f[0], f[1])):
+    for at, _order, fact in sorted(_facts(which), key=lambda f: (f[0], f[1])):
         if isinstance(fact, Redemption):
             _redeem(sums, fact, at)
             continue
@@ -88,10 +113,12 @@ def from_facts() -> dict[Key, Sums]:
     return sums
 
 
-def _facts() -> Iterable[tuple[datetime, int, Fill | Redemption]]:
-    for fill in Fill.objects.select_related("order").order_by("id"):
+def _facts(which: _FactsOf) -> Iterable[tuple[datetime, int, Fill | Redemption]]:
+    trades = Fill.objects.filter(which.where("order__"))
+    for fill in trades.select_related("order").order_by("id"):
         yield fill.received_at, fill.pk, fill
-    for paid in Redemption.objects.filter(status=Redemption.Status.PAID).order_by("id"):
+    payouts = Redemption.objects.filter(which.where(), status=Redemption.Status.PAID)
+    for paid in payouts.order_by("id"):
         yield paid.paid_at or paid.created_at, paid.pk, paid
 
 
@@ -103,8 +130,8 @@ def _redeem(sums: dict[Key, Sums], paid: Redemption, at: datetime) -> None:
             position.left(paid.shares, paid.payout, at)
 
 
-def _differences(computed: dict[Key, Sums]) -> Iterable[Difference]:
-    stored = {(p.mode, p.wallet, p.outcome_id): p for p in Position.objects.all()}
+def _differences(computed: dict[Key, Sums], rows: Iterable[Position]) -> Iterable[Difference]:
+    stored = {(p.mode, p.wallet, p.outcome_id): p for p in rows}
     for key in sorted(stored.keys() | computed.keys()):
         mine, theirs = stored.get(key), computed.get(key)
         for column in COLUMNS:

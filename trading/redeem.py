@@ -58,7 +58,7 @@ def _redeem(position_id: int, *, as_of: datetime) -> bool:
     )
     fills.close_cost(
         redemption.key,
-        fills.book_cost(position, as_of=as_of),
+        fills.book_cost(position),
         paid,
         position=position,
         kind="payout",

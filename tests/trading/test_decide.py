@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError
 
 from markets.adapters.http import VenueRefused, VenueUnreachable
 from risk.models import Halt, RiskDecision
@@ -15,8 +16,9 @@ from tests.trading.world import (
     books_are_open,
     decided,
     nobody_answers,
+    traded,
 )
-from trading import decide, ledger, signals
+from trading import decide, ledger, portfolio, signals
 from trading.market_data import from_venue
 from trading.models import Account, Approval, Claim, Signal, TradeIntent
 from trading.settings import TradingSettings
@@ -276,7 +278,30 @@ def test_a_claim_that_the_books_do_not_show_still_holds_the_market():
 
     assert denials() == ["ALREADY_HELD"]
     assert not TradeIntent.objects.exists()
+    assert not RiskDecision.objects.filter(approved_shares__gt=0).exists()
     assert ledger.balance(Account.RESERVED, mode="PAPER", as_of=NOW) == 0
+
+
+@pytest.mark.usefixtures("loose_books")
+def test_a_violated_rule_that_is_not_the_claim_is_not_called_one():
+    market = a_market_worth_buying()
+    key = f"decide:{market.prediction_set.get().pk}:PAPER"
+    factories.IntentFactory(key=key, status="REJECTED")
+
+    with pytest.raises(IntegrityError):
+        decided()
+
+    assert not Claim.objects.exists()
+    assert not RiskDecision.objects.filter(market=market).exists()
+
+
+def test_what_another_worker_bought_after_we_looked_counts_against_the_day():
+    traded()
+
+    early = portfolio.snapshot("PAPER", as_of=ago(30))
+    late = portfolio.snapshot("PAPER", as_of=ahead(60))
+
+    assert early.spent_today == late.spent_today > 0
 
 
 @pytest.mark.parametrize(

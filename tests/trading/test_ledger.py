@@ -6,13 +6,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from risk.models import Halt
 from tests import factories
 from tests.factories import NOW, ago, ahead
 from tests.support import invariants
 from tests.trading.world import SilentVenue, an_intent, nobody_answers, paper
-from trading import cycle, fills, ledger
+from trading import cycle, fills, ledger, rebuild, watch
 from trading.core.settlement import payout, settle
-from trading.models import Account, Order, Position, Transfer
+from trading.models import Account, Fill, Order, Position, Transfer
 from trading.venue import Execution
 
 pytestmark = pytest.mark.django_db
@@ -129,9 +130,35 @@ def test_a_sale_takes_its_part_of_the_cost_and_realises_the_rest():
     assert ledger.balance(Account.FEES, mode="PAPER", as_of=ahead(3)) == Decimal("0.03")
 
 
-def test_sell_without_inventory_raises():
-    with pytest.raises(fills.SoldMoreThanHeld, match="are held"):
-        _filled("10", side="SELL")
+@pytest.mark.parametrize("held", ["0", "4"])
+def test_a_sale_of_more_than_is_held_is_recorded_as_reported_and_halts(held):
+    selling = _selling(10, held=Decimal(held))
+    sale = Execution(
+        trade_id="s",
+        price=Decimal("0.6"),
+        shares=Decimal(10),
+        fee=Decimal("0.02"),
+        observed_at=NOW,
+    )
+
+    fills.record(selling, sale, as_of=ahead(2))
+    fills.record(selling, sale, as_of=ahead(3))
+
+    assert Fill.objects.get(order=selling).shares == 10
+    assert Position.objects.get().shares == 0
+    halt = Halt.objects.get()
+    assert (halt.kind, halt.scope_key, halt.state) == ("OVERFILL", "PAPER", "HALTED")
+    assert "sold 10" in halt.reason
+    assert rebuild.positions(apply=False, as_of=ahead(4)) == []
+    assert watch.run(as_of=ahead(4)) == []
+
+
+def _selling(shares, *, held):
+    bought = _filled(str(held)) if held else None
+    ledger.open_books("PAPER", as_of=NOW)
+    market = bought.market if bought else factories.MarketFactory()
+    intent = factories.IntentFactory(market=market, side="SELL", status="EXECUTED")
+    return factories.OrderFactory(intent=intent, shares=Decimal(shares), status="FILLED")
 
 
 STEP = st.sampled_from(["forecast", "quote", "sweep", "resolve", "cycle", "silence"])

@@ -4,9 +4,9 @@ import pytest
 
 from risk.models import Halt
 from tests import factories
-from tests.factories import NOW, ahead
-from tests.trading.world import LATER, an_intent, traded
-from trading import portfolio, watch
+from tests.factories import NOW, ago, ahead
+from tests.trading.world import LATER, an_intent, paper, traded
+from trading import portfolio, rebuild, submit, watch
 from trading.models import Order, Position, TradeIntent
 
 pytestmark = pytest.mark.django_db
@@ -18,6 +18,27 @@ def test_honest_books_open_no_halt():
     factories.ResolutionFactory(market=market, resolved_at=ahead(3))
 
     assert watch.run(as_of=LATER) == []
+
+
+def test_what_was_booked_after_we_began_to_look_is_no_disagreement():
+    an_intent()
+
+    assert watch.run(as_of=ago(30)) == []
+
+    submit.run(as_of=NOW, venues=paper())
+    factories.QuoteFactory(market=Order.objects.get().market, at=LATER)
+    submit.run(as_of=LATER, venues=paper())
+
+    assert watch.run(as_of=ago(30)) == []
+
+
+@pytest.mark.usefixtures("loose_books")
+def test_old_closed_positions_are_left_to_the_full_rebuild():
+    traded()
+    factories.PositionFactory(shares=0, cost=0, realised=5, closed_at=ago(7200))
+
+    assert watch.run(as_of=LATER) == []
+    assert rebuild.positions(apply=False, as_of=LATER) != []
 
 
 @pytest.mark.usefixtures("loose_books")
