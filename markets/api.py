@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.generics import RetrieveAPIView
 
-from config.listing import Dollars, Price, RowList
+from config.kernel.listing import Dollars, Price, RowList
 from markets.models import Market
 
 

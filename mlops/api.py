@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 
-from config.listing import RowList
+from config.kernel.listing import RowList
 from mlops.models import Backtest, TrainingRun
 
 

@@ -6,7 +6,7 @@ from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 
-from config.listing import RowList
+from config.kernel.listing import RowList
 from predictions.models import Expert, Prediction
 
 

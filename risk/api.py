@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from config.listing import Dollars, Problem, RowList, StaffOnly, values
+from config.kernel.listing import Dollars, Problem, RowList, StaffOnly, values
 from risk import halts
 from risk.models import EquityPoint, Halt, RiskDecision, TradingState
 

@@ -6,7 +6,7 @@ from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 
-from config.listing import Dollars, Price, RowList
+from config.kernel.listing import Dollars, Price, RowList
 from trading.models import Fill, Order, Position, Signal, TradeIntent
 
 

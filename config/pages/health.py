@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config import health as checks
-from config.listing import Dollars
+from config.kernel.listing import Dollars
 from config.pages import situation
 
 
