@@ -1,7 +1,8 @@
 """Where the correction has earned its place: per cell, out of fold, by event, in both scores."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,10 @@ class CellEvidence:
     def positive(self) -> bool:
         """Whether both gains are above zero beyond their intervals, on enough events."""
         return self.enough and self.log_loss_low > 0 and self.brier_low > 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain numbers; null where a number is not finite."""
+        return {name: value if np.isfinite(value) else None for name, value in asdict(self).items()}
 
 
 def judge(
@@ -98,4 +103,4 @@ def _gain(
     if not reference.sum():
         return 0.0, 0.0
     drawn = metrics.skill_draws(np.column_stack([reference, ours]), rng=rng, resamples=resamples)
-    return float(1 - ours.sum() / reference.sum()), float(np.quantile(drawn, level))
+    return float(1 - ours.sum() / reference.sum()), metrics.quantiles(drawn, level)[0]

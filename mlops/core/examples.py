@@ -65,13 +65,13 @@ class Examples:
         return len(np.unique(self.event))
 
     def take(self, rows: NDArray[np.bool_] | Ints) -> "Examples":
-        """The given rows; weights are as before."""
+        """The given rows; every event among them counts once again."""
         kept: dict[str, Any] = {
             field.name: getattr(self, field.name)[rows]
             for field in fields(self)
-            if field.name != "sources"
+            if field.name not in ("sources", "weight")
         }
-        return replace(self, **kept)
+        return replace(self, **kept, weight=weights(kept["event"]))
 
     def digest(self) -> str:
         """SHA-256 over every number, 64 hex digits: two equal sets of examples have one name."""

@@ -6,7 +6,7 @@ it beyond its interval), and a cell is corrected only where both scores gain bey
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +16,7 @@ from markets.core.series import Floats
 from mlops.core import evidence, metrics, oof
 from mlops.core.contracts import LearningConfig
 from mlops.core.evidence import CellEvidence
-from mlops.core.examples import Examples, weights
+from mlops.core.examples import Examples
 from mlops.core.oof import Factory, OutOfFold
 from predictions.core.cells import BUCKETS
 from predictions.core.ensemble import Blend
@@ -97,11 +97,11 @@ def learn(
     scores = _scores(tested, found, model, config=config, rng=rng) | {
         "experts": list(chosen),
         "weight": blend.weight,
-        "cells": [{"name": cell_name(each.cell), **asdict(each)} for each in judged],
+        "cells": [{"name": cell_name(each.cell), **each.as_json()} for each in judged],
+        "used": list(blend.cells),
         "spans": _spans(data),
     }
-    everything = np.arange(data.rows)
-    members = {name: oof.fit(make(), data, everything, seed=seed) for name, make in experts.items()}
+    members = {name: oof.fit(make(), data, seed=seed) for name, make in experts.items()}
     return Trained(members=members, blend=blend, cells=judged, scores=scores)
 
 
@@ -172,8 +172,7 @@ def _refuse_a_leak(tested: Examples, alone: Mapping[str, Floats], *, limit: floa
             continue
         reference = metrics.brier(tested.price, tested.y)
         ours = metrics.brier(corrected(tested.price, correction), tested.y)
-        weight = weights(tested.event)
-        skill = 1 - float((weight * ours).sum() / (weight * reference).sum())
+        skill = 1 - float((tested.weight * ours).sum() / (tested.weight * reference).sum())
         if skill > limit:
             raise SuspectedLeak(
                 f"{name} beats the market price by {skill:.1%} out of fold, more than "

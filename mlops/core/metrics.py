@@ -6,7 +6,7 @@ corrected by Holm (1979).
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +81,7 @@ def score(
     events, number = np.unique(event, return_inverse=True)
     sums = np.column_stack([np.bincount(number, each) for each in (reference, ours)]).astype(float)
     drawn = skill_draws(sums, rng=rng, resamples=resamples)
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    low, high = quantiles(drawn, 0.025, 0.975)
     return Score(
         rows=len(y),
         events=len(events),
@@ -90,8 +90,8 @@ def score(
         log_loss_market=float(log_loss(market, y).mean()),
         log_loss_model=float(log_loss(model, y).mean()),
         skill=float(_skill(sums.sum(axis=0))),
-        skill_low=float(low),
-        skill_high=float(high),
+        skill_low=low,
+        skill_high=high,
         p_worse=float((1 + np.count_nonzero(drawn >= 0)) / (1 + resamples)),
     )
 
@@ -113,6 +113,15 @@ def skill_draws(sums: Floats, *, rng: np.random.Generator, resamples: int) -> Fl
         totals = np.column_stack([sums[:, k][picked].sum(axis=1) for k in (0, 1)])
         drawn[start:stop] = _skill(totals)
     return drawn
+
+
+def quantiles(drawn: Floats, *levels: float) -> list[float]:
+    """Quantiles of draws, some of which may be minus infinity (a market without error there)."""
+    # Between two infinite neighbours nothing can be interpolated.
+    method: Literal["linear", "inverted_cdf"] = (
+        "linear" if np.isfinite(drawn).all() else "inverted_cdf"
+    )
+    return [float(np.quantile(drawn, level, method=method)) for level in levels]
 
 
 def _skill(totals: Floats) -> Floats:
@@ -141,20 +150,20 @@ def holm(p_values: Floats) -> Floats:
 class Calibration:
     """Forecasts against frequencies, by equal bins of probability; empty bins are left out."""
 
-    low: Floats
     rows: Ints
+    market: Floats
     forecast: Floats
     frequency: Floats
 
 
-def calibration(p: Floats, y: Floats, *, bins: int = 10) -> Calibration:
-    """How often what was forecast happened, in `bins` equal bins of [0, 1]."""
+def calibration(p: Floats, y: Floats, *, market: Floats, bins: int = 10) -> Calibration:
+    """How often what was forecast happened, in `bins` equal bins of [0, 1]; means per bin."""
     number = np.minimum((p * bins).astype(np.int64), bins - 1)
     rows = np.bincount(number, minlength=bins)
     held: NDArray[np.bool_] = rows > 0
     return Calibration(
-        low=np.flatnonzero(held) / bins,
         rows=rows[held],
+        market=np.bincount(number, market, bins)[held] / rows[held],
         forecast=np.bincount(number, p, bins)[held] / rows[held],
         frequency=np.bincount(number, y, bins)[held] / rows[held],
     )

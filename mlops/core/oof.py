@@ -4,11 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from markets.core.series import Floats, Ints
 from mlops.core import splits
-from mlops.core.examples import Examples, weights
+from mlops.core.examples import Examples
 from predictions.core.estimators import Estimator
 from predictions.core.logits import logit
 
@@ -45,16 +44,14 @@ class NotFinite(ValueError):
     """An expert answered NaN or infinity: the run must not go on."""
 
 
-def fit(
-    estimator: Estimator, data: Examples, rows: NDArray[np.bool_] | Ints, *, seed: int
-) -> Estimator:
-    """Fit on the given rows; every event among them counts once."""
+def fit(estimator: Estimator, data: Examples, *, seed: int) -> Estimator:
+    """Fit on all examples, each as much as its weight says."""
     return estimator.fit(
-        data.x[rows],
-        logit(data.price[rows]),
-        data.y[rows],
-        cell=data.cell[rows],
-        weight=weights(data.event[rows]),
+        data.x,
+        logit(data.price),
+        data.y,
+        cell=data.cell,
+        weight=data.weight,
         seed=seed,
     )
 
@@ -78,7 +75,6 @@ def walk(
         data.known_at,
         # Rows of one dataset and bucket of time left have label spans of one size.
         data.source * 128 + data.horizon,
-        horizon_s=0.0,
         long_span_s=embargo_days * DAY_S,
     )
     cuts = splits.boundaries(data.as_of, data.event, data.source, folds=folds)
@@ -90,7 +86,8 @@ def walk(
         progress(k, len(cuts) - 1)
         if len(np.unique(data.event[fold.train])) < min_events:
             continue
-        fitted = [fit(make(), data, fold.train, seed=seed) for make in experts.values()]
+        earlier = data.take(fold.train)
+        fitted = [fit(make(), earlier, seed=seed) for make in experts.values()]
         tested.append(fold.test)
         said.append(np.column_stack([_said(each, data, fold.test) for each in fitted]))
         number.append(np.full(len(fold.test), k))

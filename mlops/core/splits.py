@@ -3,8 +3,8 @@
 A row's label span is `[as_of, known_at]`: it was decided at one end and its answer learned at the
 other. A fold tests the events whose first decision falls into `[begins, ends)` and trains on rows
 that were decided *and* answered before `begins`, an embargo apart. The data sets live in different
-eras and one of them is a single week, so the embargo is each stratum's own: its longest label span
-or the target horizon, and at least the configured days where the stratum spans half a year or more.
+eras and one of them is a single week, so the embargo is each stratum's own: its longest label span,
+and at least the configured days where the stratum spans half a year or more.
 """
 
 from collections.abc import Iterator
@@ -30,12 +30,10 @@ class Fold:
     ends: float
 
 
-def embargo(
-    as_of: Floats, known_at: Floats, stratum: Ints, *, horizon_s: float, long_span_s: float
-) -> Floats:
+def embargo(as_of: Floats, known_at: Floats, stratum: Ints, *, long_span_s: float) -> Floats:
     """Per row the seconds that its stratum keeps between a decision and a later test window."""
     count = int(stratum.max(initial=-1)) + 1
-    longest = np.full(count, horizon_s)
+    longest = np.zeros(count)
     np.maximum.at(longest, stratum, known_at - as_of)
     first, last = np.full(count, np.inf), np.full(count, -np.inf)
     np.minimum.at(first, stratum, as_of)

@@ -91,17 +91,13 @@ def calibration(tape: Tape, forecasts: Forecasts, *, bins: int = 10) -> list[dic
     """Per tenth of the forecast: mean price, mean forecast, share that happened, rows."""
     y: Floats = tape.payout[tape.market]
     rows = np.isfinite(y) & np.isfinite(forecasts.price)
-    p, price, y = forecasts.probability[rows], forecasts.price[rows], y[rows]
-    number = np.minimum((p * bins).astype(int), bins - 1)
+    found = metrics.calibration(
+        forecasts.probability[rows], y[rows], market=forecasts.price[rows], bins=bins
+    )
+    columns = (found.market, found.forecast, found.frequency, found.rows)
     return [
-        {
-            "price": float(price[number == b].mean()),
-            "forecast": float(p[number == b].mean()),
-            "outcome": float(y[number == b].mean()),
-            "rows": int((number == b).sum()),
-        }
-        for b in range(bins)
-        if (number == b).any()
+        {"price": price, "forecast": said, "outcome": happened, "rows": count}
+        for price, said, happened, count in zip(*(each.tolist() for each in columns), strict=True)
     ]
 
 

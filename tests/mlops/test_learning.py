@@ -121,3 +121,26 @@ def test_too_few_folds_are_called_insufficient() -> None:
     )
 
     assert found.scores["insufficient"]
+
+
+def test_every_event_of_a_part_counts_once() -> None:
+    data = made(events=20)
+
+    part = data.take(np.arange(1, data.rows))
+
+    _, number = np.unique(part.event, return_inverse=True)
+    assert np.allclose(np.bincount(number, part.weight), 1.0)
+
+
+def test_the_weights_of_the_examples_decide_what_is_fitted() -> None:
+    data = made(events=300, slope=2.0)
+    leaning = replace(data, weight=np.where(data.y > 0.5, 1.0, 0.01))
+    price = np.linspace(-2, 2, 5)
+    x, cell = np.zeros((5, data.x.shape[1])), np.full(5, data.cell[0])
+
+    plain, moved = (
+        oof.fit(learning.Recalibration(), each, seed=7).correction(x, price, cell)
+        for each in (data, leaning)
+    )
+
+    assert (moved > plain).all()

@@ -112,13 +112,37 @@ def test_holm_equals_the_step_down_rule(values: list[float]) -> None:
     assert (adjusted >= p).all()
 
 
-@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60))
-def test_calibration_bins_hold_every_row_and_their_means(rows: list[tuple[float, bool]]) -> None:
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.floats(0, 1)), min_size=1, max_size=60)
+)
+def test_calibration_bins_hold_every_row_and_their_means(
+    rows: list[tuple[float, bool, float]],
+) -> None:
     p = np.array([r[0] for r in rows])
     y = np.array([float(r[1]) for r in rows])
 
-    found = metrics.calibration(p, y)
+    market = np.array([r[2] for r in rows])
+
+    found = metrics.calibration(p, y, market=market)
 
     assert found.rows.sum() == len(rows)
     assert np.isclose((found.rows * found.forecast).sum(), p.sum())
     assert np.isclose((found.rows * found.frequency).sum(), y.sum())
+    assert np.isclose((found.rows * found.market).sum(), market.sum())
+
+
+def test_a_market_that_was_perfect_on_some_draws_leaves_an_interval_without_a_bound() -> None:
+    y = np.array([1.0, 0.0, 1.0])
+
+    found = metrics.score(
+        y,
+        market=np.array([1.0, 0.0, 0.6]),
+        model=np.array([0.9, 0.1, 0.8]),
+        event=np.arange(3),
+        rng=np.random.default_rng(7),
+        resamples=400,
+    )
+
+    assert found.skill_low == -np.inf
+    assert found.as_json()["skill_low"] is None
+    assert np.isfinite(found.skill_high)

@@ -23,8 +23,8 @@ def columns(drawn: list[tuple[int, int, int, int]]) -> tuple[np.ndarray, ...]:
     return as_of, known, event, source
 
 
-def folds_of(as_of, known, event, source, *, folds=4, horizon_s=0.0):
-    kept = splits.embargo(as_of, known, source, horizon_s=horizon_s, long_span_s=7 * DAY)
+def folds_of(as_of, known, event, source, *, folds=4):
+    kept = splits.embargo(as_of, known, source, long_span_s=7 * DAY)
     cuts = splits.boundaries(as_of, event, source, folds=folds)
     return kept, list(splits.walk_forward(as_of, known, event, cuts=cuts, embargo_s=kept))
 
@@ -58,15 +58,15 @@ def test_the_embargo_is_the_longest_label_span_of_the_stratum() -> None:
     as_of = np.array([0.0, 10.0, 0.0])
     known = np.array([5.0, 30.0, 2.0])
 
-    kept = splits.embargo(as_of, known, np.array([0, 0, 1]), horizon_s=3.0, long_span_s=7 * DAY)
+    kept = splits.embargo(as_of, known, np.array([0, 0, 1]), long_span_s=7 * DAY)
 
-    assert kept.tolist() == [20.0, 20.0, 3.0]
+    assert kept.tolist() == [20.0, 20.0, 2.0]
 
 
 def test_half_a_year_of_data_asks_for_at_least_the_configured_days() -> None:
     as_of = np.array([0.0, 200 * DAY])
 
-    kept = splits.embargo(as_of, as_of + DAY, np.array([0, 0]), horizon_s=0.0, long_span_s=7 * DAY)
+    kept = splits.embargo(as_of, as_of + DAY, np.array([0, 0]), long_span_s=7 * DAY)
 
     assert kept.tolist() == [7 * DAY, 7 * DAY]
 
