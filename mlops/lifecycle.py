@@ -12,10 +12,10 @@ from typing import Any
 
 from django.db import transaction
 
-from config.kernel import audit, locks
+from config.kernel import locks
 from mlops.models import ExpertTransition
 from predictions import registry
-from predictions.models import Expert, ExpertState, ModelVersion
+from predictions.models import Algorithm, Expert, ExpertState, ModelVersion
 
 S = ExpertState
 MOVES: Mapping[str, frozenset[str]] = {
@@ -57,49 +57,39 @@ def move(
     actor: str,
     as_of: datetime,
 ) -> ExpertTransition:
-    """Move an expert one step; state, pointer, fact and audit event change together or not at all.
+    """Move one expert one step; state, pointer, fact and audit event change together or not at all.
 
-    `version` is what the expert serves afterwards; a gate's members move with it, each with a row
-    of its own. Raises `IllegalMove`.
+    `version` is what the expert serves afterwards. Raises `IllegalMove`, and `registry.Unservable`
+    where a gate that becomes ACTIVE could not be loaded.
     """
-    locks.hold(f"expert:{slug}")
-    expert = Expert.objects.select_for_update(of=("self",)).get(slug=slug)
-    before = expert.state
+    before = _held(slug).state
     if to not in MOVES[before]:
         allowed = ", ".join(sorted(MOVES[before])) or "nothing else"
         raise IllegalMove(f"{slug} is {before} and may become {allowed}; not {to}")
-    told = json.dumps(dict(evidence), sort_keys=True, default=str)
-    followers = registry.members(version) if slug == registry.GATE and version else []
-    states = dict(
-        Expert.objects.filter(slug__in=[each.expert_id for each in followers]).values_list(
-            "slug", "state"
-        )
+    registry.place(
+        slug, state=to, version=version, actor=actor, as_of=as_of, evidence=dict(evidence)
     )
-    registry.place(slug, state=to, version=version, actor=actor, as_of=as_of)
-    row, *_ = [
-        ExpertTransition.objects.create(
-            expert_id=who,
-            moved_at=as_of,
-            before=stood,
-            after=to,
-            version=what,
-            actor=actor,
-            evidence=told,
-        )
-        for who, stood, what in (
-            (slug, before, version),
-            *((each.expert_id, states[each.expert_id], each) for each in followers),
-        )
-    ]
-    number = None if version is None else version.number
-    audit.record(
-        "expert.moved",
+    return ExpertTransition.objects.create(
+        expert_id=slug,
+        moved_at=as_of,
+        before=before,
+        after=to,
+        version=version,
         actor=actor,
-        subject=f"expert:{slug}",
-        data={"before": before, "after": to, "version": number, "evidence": dict(evidence)},
-        as_of=as_of,
+        evidence=json.dumps(dict(evidence), sort_keys=True, default=str),
     )
-    return row
+
+
+def _held(slug: str) -> Expert:
+    """The expert, locked; refuses the market price, which has nothing to move."""
+    locks.hold(registry.LOCK)
+    expert = Expert.objects.select_related("served").get(slug=slug)
+    if expert.algorithm == Algorithm.PRICE:
+        raise IllegalMove(
+            f"{slug} is the market price itself: every forecast falls back to it, so it is always "
+            "in service; suspend the gate to forecast with the price alone"
+        )
+    return expert
 
 
 def follows_training(slug: str) -> bool:
@@ -116,30 +106,74 @@ def promote(
     actor: str,
     as_of: datetime,
 ) -> ExpertTransition:
-    """Serve `version` (the newest one by default) from now on.
+    """Serve `version` (the newest one by default) from now on; a gate's members follow it.
 
-    Raises `NothingToServe` for an untrained expert, `IllegalMove` for a deprecated one.
+    Raises `NothingToServe` for an untrained expert, `IllegalMove` for a deprecated one,
+    `registry.Unservable` for a version whose files do not prove themselves.
     """
-    expert = Expert.objects.get(slug=slug)
+    expert = _held(slug)
     chosen = version or expert.versions.order_by("-number").first()
     if chosen is None:
         raise NothingToServe(f"{slug} has no trained version; run `manage.py train` first")
     if chosen.expert_id != slug:
         raise NothingToServe(f"version {chosen} belongs to {chosen.expert_id}, not to {slug}")
+    if slug == registry.GATE:
+        for member in registry.members(chosen):
+            _follow(member, evidence=evidence, actor=actor, as_of=as_of)
+    return _raise(expert, chosen, evidence=evidence, actor=actor, as_of=as_of)
+
+
+def _raise(
+    expert: Expert,
+    version: ModelVersion,
+    *,
+    evidence: Mapping[str, Any],
+    actor: str,
+    as_of: datetime,
+) -> ExpertTransition:
+    """Walk an expert to ACTIVE, one row a step."""
+    slug = expert.slug
     *steps, last = ROAD_TO_ACTIVE.get(expert.state, (S.ACTIVE,))
     for step in steps:
-        move(slug, to=step, version=chosen, evidence=evidence, actor=actor, as_of=as_of)
-    return move(slug, to=last, version=chosen, evidence=evidence, actor=actor, as_of=as_of)
+        move(slug, to=step, version=version, evidence=evidence, actor=actor, as_of=as_of)
+    return move(slug, to=last, version=version, evidence=evidence, actor=actor, as_of=as_of)
 
 
+def _follow(
+    version: ModelVersion, *, evidence: Mapping[str, Any], actor: str, as_of: datetime
+) -> None:
+    """Let a gate's member serve its version of the same training.
+
+    Its state goes along only where states follow training; one that a person has moved elsewhere
+    stays there and gets the pointer alone.
+    """
+    expert = Expert.objects.get(slug=version.expert_id)
+    if expert.state in FOLLOWS_TRAINING:
+        _raise(expert, version, evidence=evidence, actor=actor, as_of=as_of)
+    else:
+        registry.place(
+            expert.slug,
+            state=None,
+            version=version,
+            actor=actor,
+            as_of=as_of,
+            evidence=dict(evidence),
+        )
+
+
+@transaction.atomic
 def demote(
     slug: str, *, to: str, evidence: Mapping[str, Any], actor: str, as_of: datetime
 ) -> ExpertTransition:
-    """Take an expert out of service: PROBATION, SUSPENDED or DEPRECATED; it keeps its version."""
+    """Take an expert out of service: PROBATION, SUSPENDED or DEPRECATED; it keeps its version.
+
+    A gate's members stay as they are: they serve through it alone.
+    """
     if to == S.ACTIVE:
         raise IllegalMove(f"{slug}: a demotion does not lead to ACTIVE; use promote")
-    served = Expert.objects.select_related("served").get(slug=slug).served
-    return move(slug, to=to, version=served, evidence=evidence, actor=actor, as_of=as_of)
+    return move(
+        slug, to=to, version=_held(slug).served, evidence=evidence, actor=actor, as_of=as_of
+    )
 
 
 @transaction.atomic
@@ -148,9 +182,9 @@ def rollback(
 ) -> ExpertTransition:
     """Serve the newest earlier version that ever was active.
 
-    Raises `NothingToServe` where there is none.
+    Raises `NothingToServe` where there is none, `registry.Unservable` as `promote` does.
     """
-    expert = Expert.objects.select_related("served").get(slug=slug)
+    expert = _held(slug)
     number = 0 if expert.served is None else expert.served.number
     earlier = (
         ExpertTransition.objects.filter(expert=expert, after=S.ACTIVE, version__number__lt=number)

@@ -18,6 +18,6 @@ log = structlog.get_logger(__name__)
 def train(**_unknown: Any) -> None:
     """Train again where enough answers came since the last time."""
     try:
-        training.when_due(as_of=timezone.now())
+        training.when_due(as_of=timezone.now(), clock=timezone.now)
     except jobs.AlreadyRunning:
         log.info("training.skipped", reason="another one runs")

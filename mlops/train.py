@@ -1,12 +1,11 @@
 """Examples → candidate version → gate: seed, data and code kept, nothing promoted without a row."""
 
+import hashlib
 import json
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -35,24 +34,13 @@ log = structlog.get_logger(__name__)
 
 KIND = "train"
 ACTOR = "training"
-CAP = 0.7  # of a bundle that is never served, e.g. in a replay; served ones read the setting
 
 Progress = Callable[[int, int], None]
+Clock = Callable[[], datetime]
 
 
 class TooFewNewLabels(Refused):
     """Not enough was learned since the last training to train again."""
-
-
-@dataclass(slots=True)
-class _Watch:
-    """The moment now, from the edge's clock and what has passed since."""
-
-    as_of: datetime
-    began: float
-
-    def now(self) -> datetime:
-        return self.as_of + timedelta(seconds=time.monotonic() - self.began)
 
 
 def run(
@@ -61,16 +49,18 @@ def run(
     seed: int | None,
     as_of: datetime,
     history: History | None = None,
+    clock: Clock | None = None,
     progress: Progress = lambda _done, _total: None,
     actor: str = ACTOR,
 ) -> TrainingRun:
     """Train on what was known by `until` and serve the result; one training at a time.
 
+    `clock` is the edge's: it dates what happens while the training runs (default: all at `as_of`).
     The run is a row whatever happens: REFUSED with the reason where the data or the result does not
     deserve a model, FAILED and raised again where something broke. Raises `jobs.AlreadyRunning`.
     """
     config = LearningSettings.objects.current(as_of=as_of).as_config()
-    watch = _Watch(as_of, time.monotonic())
+    now = clock or (lambda: as_of)
     job = jobs.start(KIND, str(Horizon.OUTCOME), as_of=as_of)
     row = TrainingRun.objects.create(
         started_at=as_of,
@@ -79,23 +69,23 @@ def run(
     )
 
     def report(done: int, total: int) -> None:
-        jobs.advance(job, done=done, as_of=watch.now())
+        jobs.advance(job, done=done, as_of=now())
         progress(done, total)
 
     try:
         data = gather(until=until, as_of=as_of, config=config, history=history)
-        _train(row, data, config=config, report=report, watch=watch, actor=actor)
+        _train(row, data, config=config, report=report, as_of=as_of, now=now, actor=actor)
     except Refused as refusal:
-        _end(row, job, TrainingRun.Status.REFUSED, watch=watch, error=str(refusal))
+        _end(row, job, TrainingRun.Status.REFUSED, now=now, error=str(refusal))
     except BaseException as failure:
-        _end(row, job, TrainingRun.Status.FAILED, watch=watch, error=repr(failure))
+        _end(row, job, TrainingRun.Status.FAILED, now=now, error=repr(failure))
         raise
     else:
-        _end(row, job, TrainingRun.Status.SUCCEEDED, watch=watch)
+        _end(row, job, TrainingRun.Status.SUCCEEDED, now=now)
     return row
 
 
-def when_due(*, as_of: datetime) -> TrainingRun | None:
+def when_due(*, as_of: datetime, clock: Clock | None = None) -> TrainingRun | None:
     """Train where enough answers came since the last training; None where not."""
     config = LearningSettings.objects.current(as_of=as_of).as_config()
     last = TrainingRun.objects.filter(status=TrainingRun.Status.SUCCEEDED).order_by("-id").first()
@@ -105,7 +95,7 @@ def when_due(*, as_of: datetime) -> TrainingRun | None:
     ):
         log.info("training.skipped", since=last.started_at.isoformat())
         return None
-    return run(until=None, seed=None, as_of=as_of)
+    return run(until=None, seed=None, as_of=as_of, clock=clock)
 
 
 def gather(
@@ -118,21 +108,34 @@ def gather(
     return joined(found, labels.learned(as_of=limit))
 
 
-def fit(data: Examples, *, config: LearningConfig, seed: int, cap: float = CAP) -> Bundle | None:
-    """A bundle that was fitted and is registered nowhere; None where training would be refused."""
+def fit(data: Examples, *, config: LearningConfig, seed: int, cap: float) -> Bundle | None:
+    """A bundle that was fitted and is registered nowhere; None where training would be refused.
+
+    `cap` is the largest weight of the correction: the setting that served versions have too.
+    """
     try:
         trained = learning.learn(data, config=config, cap=cap, seed=seed)
     except Refused:
         return None
+    digest = _digest(trained)
     return Bundle(
         horizon=Horizon.OUTCOME,
         schema_hash=SCHEMA_HASH,
         members=trained.members,
         blend=trained.blend,
         version=None,
-        label="not registered",
+        label=f"not registered sha256:{digest[:12]}",
+        sha256=digest,
         data_until=float(data.known_at.max()),
     )
+
+
+def _digest(trained: Trained) -> str:
+    """SHA-256 of everything that decides the forecasts."""
+    found = hashlib.sha256(trained.blend.to_bytes())
+    for name, member in sorted(trained.members.items()):
+        found.update(name.encode() + member.to_bytes())
+    return found.hexdigest()
 
 
 def _train(
@@ -141,16 +144,17 @@ def _train(
     *,
     config: LearningConfig,
     report: Progress,
-    watch: _Watch,
+    as_of: datetime,
+    now: Clock,
     actor: str,
 ) -> None:
-    cap = PredictionSettings.objects.current(as_of=watch.as_of).as_config().correction_cap
+    cap = PredictionSettings.objects.current(as_of=as_of).as_config().correction_cap
     learning.check(data, config=config)
-    row.dataset = _dataset(data, as_of=watch.as_of)
+    row.dataset = _dataset(data, as_of=as_of)
     row.save(update_fields=["dataset"])
     trained = learning.learn(data, config=config, cap=cap, seed=row.seed, progress=report)
     row.metrics = json.dumps(trained.scores)
-    row.version = _register(row, data, trained, as_of=watch.now())
+    row.version = _register(row, data, trained, as_of=now())
     row.save(update_fields=["metrics", "version"])
     if not lifecycle.follows_training(registry.GATE):
         log.warning("version.not_promoted", version=row.version.number)
@@ -160,7 +164,7 @@ def _train(
         version=row.version,
         evidence={"training_run": row.pk, **_summary(trained)},
         actor=actor,
-        as_of=watch.now(),
+        as_of=now(),
     )
 
 
@@ -219,15 +223,15 @@ def _summary(trained: Trained) -> dict[str, Any]:
 
 
 def _end(
-    row: TrainingRun, job: Job, status: TrainingRun.Status, *, watch: _Watch, error: str = ""
+    row: TrainingRun, job: Job, status: TrainingRun.Status, *, now: Clock, error: str = ""
 ) -> None:
-    now = watch.now()
-    row.status, row.finished_at, row.error = status, now, error
+    ended = now()
+    row.status, row.finished_at, row.error = status, ended, error
     row.save(update_fields=["status", "finished_at", "error"])
     if status == TrainingRun.Status.SUCCEEDED:
-        jobs.finish(job, as_of=now, result={"training_run": row.pk})
+        jobs.finish(job, as_of=ended, result={"training_run": row.pk})
     else:
-        jobs.fail(job, as_of=now, error=error)
+        jobs.fail(job, as_of=ended, error=error)
     log.info("training.ended", run=row.pk, status=str(status), error=error)
 
 

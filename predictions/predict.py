@@ -24,9 +24,6 @@ from predictions.models import Horizon, Prediction, PredictionSettings
 
 log = structlog.get_logger(__name__)
 
-# The look-back counts from when a quote became known; it may have been observed this much earlier.
-LATE = timedelta(hours=1)
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -50,7 +47,8 @@ def run(*, as_of: datetime, market_ids: Sequence[int] | None = None) -> int:
     config = PredictionSettings.objects.current(as_of=as_of).as_config()
     asked = market_queries.tracked_ids(as_of=as_of) if market_ids is None else market_ids
     view = look(asked, as_of=as_of, config=config)
-    bundle = registry.served(horizon=Horizon.OUTCOME)
+    bundle, refusal = registry.examined(horizon=Horizon.OUTCOME)
+    registry.note(refusal, horizon=Horizon.OUTCOME)
     made = forecast(bundle, view.x, view.price, cell=view.cell, config=config)
     added = 0
     if len(view.market_id):
@@ -72,7 +70,7 @@ def look(market_ids: Sequence[int], *, as_of: datetime, config: PredictionConfig
     events = Market.objects.filter(pk__in=market_ids).values("event")
     known = Market.objects.filter(event__in=events, received_at__lte=as_of)
     ids = list(known.order_by("pk").values_list("pk", flat=True))
-    since = as_of - timedelta(seconds=LOOKBACK_S) - LATE
+    since = as_of - timedelta(seconds=LOOKBACK_S)
     series = market_queries.quote_series(ids, since=since, as_of=as_of)
     facts = market_queries.facts(ids, as_of=as_of)
     at = np.flatnonzero(np.isin(facts.market_id, np.array(market_ids, dtype=np.int64)))

@@ -50,6 +50,7 @@ EXPERTS: Final = (
     (GATE, "Gate: experts and market combined", Algorithm.GATE, ExpertState.UNTRAINED),
 )
 NOT_SERVED: Final = "not served: "
+LOCK: Final = "registry"  # held by whoever changes what is served
 
 _loaded: dict[tuple[int, str], Bundle] = {}
 
@@ -108,7 +109,7 @@ def register(
         if members[slug].native:
             artefacts.try_in_a_child(members[slug].kind, blob, len(FEATURES))
     with transaction.atomic():
-        locks.hold("registry")
+        locks.hold(LOCK)
         named = [
             {
                 "slug": slug,
@@ -139,70 +140,45 @@ def members(version: ModelVersion) -> list[ModelVersion]:
 
 
 @transaction.atomic
-def serve(slug: str, version: ModelVersion, *, actor: str, as_of: datetime) -> Expert:
-    """Point an expert at one of its versions; a gate's members move with it.
-
-    Raises `Unservable` where a gate's version could not be loaded, `ValueError` for a version of
-    another expert. Serving an earlier version is the rollback.
-    """
-    locks.hold("registry")
-    if version.expert_id != slug:
-        raise ValueError(f"{version} is not a version of {slug}; pass one of its own")
-    pointers = [version]
-    if slug == GATE:
-        load(version, horizon=version.horizon)
-        pointers += members(version)
-    for pointer in pointers:
-        before = Expert.objects.get(pk=pointer.expert_id).served
-        Expert.objects.filter(pk=pointer.expert_id).update(served=pointer, note="")
-        audit.record(
-            "expert.served",
-            actor=actor,
-            subject=f"expert:{pointer.expert_id}",
-            data={
-                "before": before.number if before else None,
-                "after": pointer.number,
-                "sha256": pointer.sha256,
-            },
-            as_of=as_of,
-        )
-    return Expert.objects.select_related("served").get(pk=slug)
-
-
-@transaction.atomic
 def place(
-    slug: str, *, state: str, version: ModelVersion | None, actor: str, as_of: datetime
+    slug: str,
+    *,
+    state: str | None,
+    version: ModelVersion | None,
+    actor: str,
+    as_of: datetime,
+    evidence: Mapping[str, Any] | None = None,
 ) -> None:
-    """Set an expert's state and what it serves together; whether it may is decided above.
+    """Set an expert's state (None: as it is) and what it serves; whether it may is decided above.
 
-    A gate's members take its state and their versions of the same training.
+    The one writer of both: one audit event each time, none where nothing was asked to change.
+    Raises `Unservable` where a gate that becomes ACTIVE could not be loaded, `ValueError` for a
+    version of another expert. Taking a version out of service opens no file.
     """
-    if version is not None:
-        serve(slug, version, actor=actor, as_of=as_of)
-    else:
-        Expert.objects.filter(pk=slug).update(served=None, state=state)
-    move_state(slug, to=ExpertState(state), actor=actor, as_of=as_of)
-    if slug == GATE and version is not None:
-        for member in members(version):
-            move_state(member.expert_id, to=ExpertState(state), actor=actor, as_of=as_of)
-
-
-@transaction.atomic
-def move_state(
-    slug: str, *, to: ExpertState, actor: str, as_of: datetime, note: str = ""
-) -> tuple[ExpertState, ExpertState]:
-    """Move an expert to a state and return (before, after); who may move where is decided above."""
-    locks.hold("registry")
-    before = ExpertState(Expert.objects.get(pk=slug).state)
-    Expert.objects.filter(pk=slug).update(state=to, note=note[:400])
+    locks.hold(LOCK)
+    if version is not None and version.expert_id != slug:
+        raise ValueError(f"{version} is not a version of {slug}; pass one of its own")
+    if slug == GATE and state == ExpertState.ACTIVE and version is not None:
+        load(version, horizon=version.horizon)
+    before = Expert.objects.select_related("served").get(pk=slug)
+    if state is None and before.served == version:
+        return
+    after = ExpertState(before.state if state is None else state)
+    Expert.objects.filter(pk=slug).update(state=after, served=version, note="")
     audit.record(
-        "expert.moved",
+        "expert.served" if state is None else "expert.moved",
         actor=actor,
         subject=f"expert:{slug}",
-        data={"before": before, "after": to, "note": note},
+        data={
+            "before": before.state,
+            "after": after,
+            "served_before": None if before.served is None else before.served.number,
+            "served_after": None if version is None else version.number,
+            "sha256": None if version is None else version.sha256,
+            "evidence": dict(evidence or {}),
+        },
         as_of=as_of,
     )
-    return before, to
 
 
 def load(version: ModelVersion, *, horizon: str = Horizon.OUTCOME) -> Bundle:
@@ -230,7 +206,8 @@ def load(version: ModelVersion, *, horizon: str = Horizon.OUTCOME) -> Bundle:
             members={slug: parse(kind, blob) for slug, (kind, blob) in blobs.items()},
             blend=Blend.from_bytes(blend),
             version=version.pk,
-            label=f"{GATE} v{version.number}",
+            label=f"{GATE} v{version.number} sha256:{body['sha256'][:12]}",
+            sha256=body["sha256"],
             data_until=datetime.fromisoformat(body["data_until"]).timestamp(),
         )
     return _loaded[key]
@@ -242,10 +219,14 @@ def forget() -> None:
 
 
 def served(*, horizon: str = Horizon.OUTCOME) -> Bundle | None:
-    """What forecasts are made with now; None where the price alone is left.
+    """What forecasts are made with now; None where the price alone is left. Writes nothing."""
+    return examined(horizon=horizon)[0]
 
-    The gate must be ACTIVE; members whose expert is not are left out. A version that cannot be
-    served is logged and named in the gate's note.
+
+def examined(*, horizon: str = Horizon.OUTCOME) -> tuple[Bundle | None, str]:
+    """What is served, and why the version that should be cannot be used ("": it can).
+
+    The gate must be ACTIVE; members whose expert is not are left out.
     """
     gate = (
         Expert.objects.select_related("served")
@@ -253,26 +234,29 @@ def served(*, horizon: str = Horizon.OUTCOME) -> Bundle | None:
         .first()
     )
     if gate is None or gate.served is None:
-        return None
+        return None, ""
     try:
         bundle = load(gate.served, horizon=horizon)
     except Unservable as refusal:
         log.warning("version.refused", expert=gate.slug, version=gate.served_id, why=str(refusal))
-        _note(gate, f"{NOT_SERVED}{refusal}")
-        return None
-    if gate.note.startswith(NOT_SERVED):
-        _note(gate, "")
+        return None, str(refusal)
     active = set(
         Expert.objects.filter(slug__in=bundle.members, state=ExpertState.ACTIVE).values_list(
             "slug", flat=True
         )
     )
-    return replace(bundle, members={k: v for k, v in bundle.members.items() if k in active})
+    members = {k: v for k, v in bundle.members.items() if k in active}
+    return replace(bundle, members=members), ""
 
 
-def _note(gate: Expert, note: str) -> None:
-    if gate.note != note[:400]:
-        Expert.objects.filter(pk=gate.pk).update(note=note[:400])
+def note(refusal: str, *, horizon: str = Horizon.OUTCOME) -> None:
+    """Name in the gate's note why its version is not served; take the note away once it is."""
+    said = f"{NOT_SERVED}{refusal}"[:400] if refusal else ""
+    gates = Expert.objects.filter(algorithm=Algorithm.GATE, horizon=horizon)
+    if said:
+        gates.filter(state=ExpertState.ACTIVE).exclude(note=said).update(note=said)
+    elif gates.filter(note__startswith=NOT_SERVED).exists():
+        gates.filter(note__startswith=NOT_SERVED).update(note="")
 
 
 def _add(

@@ -113,8 +113,9 @@ class Blend:
 class Bundle:
     """What is served: estimators by expert name, how to combine them, and where they come from.
 
-    `version` is the key of the gate's `ModelVersion`; `data_until` (epoch seconds) ends the span
-    of labels that it has seen.
+    `version` is the key of the gate's `ModelVersion`, None where it was not registered; `label`
+    names it for people, with the start of `sha256`, the digest of what combines the members;
+    `data_until` (epoch seconds) ends the span of labels that it has seen.
     """
 
     horizon: str
@@ -123,6 +124,7 @@ class Bundle:
     blend: Blend
     version: int | None
     label: str
+    sha256: str
     data_until: float
 
 

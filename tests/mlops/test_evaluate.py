@@ -191,3 +191,21 @@ def test_the_command_refuses_a_share_that_is_none(tmp_path: Path) -> None:
         call_command("evaluate", str(tmp_path), "--hold-out", "25")
 
     assert refusal.value.returncode == 2
+
+
+def test_the_command_shows_a_dash_where_a_figure_has_no_value(
+    tmp_path: Path, capsys, monkeypatch
+) -> None:
+    path = folder(tmp_path / "made", world(events=30))
+    real = evaluate.run
+
+    def without(*args, **named):
+        found = real(*args, **named)
+        nothing = dict.fromkeys(("skill", "skill_low", "skill_high", "brier_market"))
+        return found | {"pooled": found["pooled"] | nothing}
+
+    monkeypatch.setattr(evaluate, "run", without)
+
+    call_command("evaluate", str(path))
+
+    assert "– … –" in capsys.readouterr().out

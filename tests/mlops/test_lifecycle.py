@@ -1,11 +1,13 @@
 """Moves of experts: legal ones only, each with evidence; a rollback changes what is served."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from config.kernel.models import DomainEvent
@@ -22,8 +24,6 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def artefacts(tmp_path: Path, settings) -> None:
-    from dataclasses import replace
-
     settings.ENV = replace(settings.ENV, artefact_dir=tmp_path)
     registry.forget()
 
@@ -55,6 +55,13 @@ def version(*, slope: float = 0.3) -> ModelVersion:
 
 def told(**evidence) -> dict:
     return {"evidence": evidence or {"reason": "test"}, "actor": "ada", "as_of": NOW}
+
+
+def broken(made: ModelVersion) -> None:
+    """Damage the file of a version, as for a process that starts now."""
+    path = Path(settings.ENV.artefact_dir) / made.file
+    path.write_bytes(b"scrap")
+    registry.forget()
 
 
 def test_a_promotion_leaves_every_step_with_evidence_and_author() -> None:
@@ -124,6 +131,104 @@ def test_only_moves_of_the_table_are_made(state: str, to: str) -> None:
             lifecycle.move("gate", to=to, version=made, **told())
         assert Expert.objects.get(slug="gate").state == state
         assert not ExpertTransition.objects.exists()
+
+
+@pytest.mark.parametrize("state", ["SHADOW", "PROBATION", "SUSPENDED", "DEPRECATED"])
+def test_a_promoted_gate_does_not_bring_back_an_expert_that_a_person_moved(state: str) -> None:
+    lifecycle.promote("gate", version=version(), **told())
+    Expert.objects.filter(slug="recalibration").update(state=state)
+    before = ExpertTransition.objects.filter(expert_id="recalibration").count()
+
+    second = version(slope=0.6)
+    lifecycle.promote("gate", version=second, **told())
+
+    member = Expert.objects.select_related("served").get(slug="recalibration")
+    assert member.state == state
+    assert member.served is not None
+    assert member.served.number == 2
+    assert ExpertTransition.objects.filter(expert_id="recalibration").count() == before
+    served = registry.served()
+    assert served is not None
+    assert served.members == {}
+
+
+def test_a_gate_that_comes_back_finds_its_members_in_service() -> None:
+    made = version()
+    lifecycle.promote("gate", version=made, **told())
+    lifecycle.demote("gate", to=ExpertState.SUSPENDED, **told())
+
+    assert Expert.objects.get(slug="recalibration").state == "ACTIVE"
+    lifecycle.promote("gate", **told())
+
+    served = registry.served()
+    assert served is not None
+    assert set(served.members) == {"recalibration"}
+
+
+@pytest.mark.parametrize("to", ["PROBATION", "SUSPENDED", "DEPRECATED"])
+def test_a_broken_version_can_be_taken_out_of_service(to: str) -> None:
+    made = version()
+    lifecycle.promote("gate", version=made, **told())
+    broken(made)
+
+    lifecycle.demote("gate", to=to, **told())
+
+    gate = Expert.objects.get(slug="gate")
+    assert (gate.state, gate.served_id) == (to, made.pk)
+
+
+def test_a_broken_version_is_not_promoted_and_the_command_says_why() -> None:
+    made = version()
+    broken(made)
+
+    with pytest.raises(CommandError, match="does not match its sha256") as refusal:
+        call_command("experts", "promote", "gate", "--reason", "looked at it")
+
+    assert refusal.value.returncode == 1
+    assert Expert.objects.get(slug="gate").state == "UNTRAINED"
+    assert not ExpertTransition.objects.exists()
+    assert not DomainEvent.objects.filter(kind="expert.moved").exists()
+
+
+def test_every_move_is_one_event_with_what_was_before_and_after() -> None:
+    made = version()
+    lifecycle.promote("gate", version=made, **told(skill=0.01))
+    lifecycle.demote("gate", to=ExpertState.SUSPENDED, **told(reason="drift"))
+    lifecycle.move("gate", to=ExpertState.SHADOW, version=None, **told())
+
+    for slug in ("gate", "recalibration"):
+        events = DomainEvent.objects.filter(kind="expert.moved", subject=f"expert:{slug}")
+        said = [json.loads(event.data) for event in events.order_by("id")]
+        rows = ExpertTransition.objects.filter(expert_id=slug).order_by("id")
+        assert [(s["before"], s["after"]) for s in said] == [(r.before, r.after) for r in rows]
+        assert all(s["before"] != s["after"] for s in said)
+    last = DomainEvent.objects.filter(kind="expert.moved").order_by("id").last()
+    assert last is not None
+    assert json.loads(last.data) == {
+        "before": "SUSPENDED",
+        "after": "SHADOW",
+        "served_before": 1,
+        "served_after": None,
+        "sha256": None,
+        "evidence": {"reason": "test"},
+    }
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda: lifecycle.demote("market-price", to=ExpertState.SUSPENDED, **told()),
+        lambda: lifecycle.promote("market-price", **told()),
+        lambda: lifecycle.rollback("market-price", **told()),
+    ],
+)
+def test_the_market_price_is_never_moved(act) -> None:
+    registry.ensure_experts()
+
+    with pytest.raises(lifecycle.IllegalMove, match="every forecast falls back to it"):
+        act()
+
+    assert Expert.objects.get(slug="market-price").state == "ACTIVE"
 
 
 def test_a_demotion_cannot_promote() -> None:

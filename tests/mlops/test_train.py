@@ -160,11 +160,12 @@ def test_a_bundle_for_a_replay_is_fitted_without_a_row() -> None:
     config = LearningSettings.objects.current(as_of=NOW).as_config()
     data = labels.examples(world(events=300), until=None, config=config)
 
-    bundle = train.fit(data, config=config, seed=7)
+    bundle = train.fit(data, config=config, seed=7, cap=0.3)
 
     assert bundle is not None
     assert bundle.version is None
-    assert train.fit(data.take(np.arange(10)), config=config, seed=7) is None
+    assert bundle.blend.weight <= 0.3
+    assert train.fit(data.take(np.arange(10)), config=config, seed=7, cap=0.3) is None
     assert not TrainingRun.objects.exists()
 
 
@@ -195,6 +196,45 @@ def test_the_command_shows_the_evidence_of_every_domain(capsys, monkeypatch) -> 
     assert "gate v1" in told
     call_command("train", "--json", "--until", "2026-01-01T00:00")
     assert json.loads(capsys.readouterr().out)["status"] == "SUCCEEDED"
+
+
+def test_the_command_says_that_no_fold_had_enough_events(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(train.archive, "load", lambda **_: world(events=70))
+
+    call_command("train")
+
+    told = " ".join(capsys.readouterr().out.split())
+    assert "No fold had enough events" in told
+    assert "gate v1" in told
+
+
+def test_a_training_ends_on_the_clock_of_the_edge() -> None:
+    moments = iter(NOW + timedelta(minutes=k) for k in range(1, 10_000))
+
+    row = trained(world(events=300), clock=lambda: next(moments))
+
+    assert row.finished_at is not None
+    assert row.finished_at > NOW + timedelta(minutes=1)
+    assert Job.objects.get(kind="train").finished_at == row.finished_at
+
+
+def test_a_bundle_names_what_it_is() -> None:
+    row = trained(world(events=300))
+    bundle = registry.served()
+    assert bundle is not None
+    assert row.version is not None
+    assert bundle.sha256 == row.version.sha256
+    assert bundle.label == f"gate v1 sha256:{row.version.sha256[:12]}"
+
+    config = LearningSettings.objects.current(as_of=NOW).as_config()
+    data = labels.examples(world(events=300), until=None, config=config)
+    first, again = (train.fit(data, config=config, seed=7, cap=0.7) for _ in range(2))
+    other = train.fit(data.take(np.arange(900)), config=config, seed=7, cap=0.7)
+    assert first is not None
+    assert again is not None
+    assert other is not None
+    assert first.label == again.label == f"not registered sha256:{first.sha256[:12]}"
+    assert other.label != first.label
 
 
 def test_the_command_says_that_no_domain_showed_evidence(capsys, monkeypatch) -> None:

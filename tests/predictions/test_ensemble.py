@@ -70,6 +70,7 @@ def bundle(**changes):
         "blend": blend(),
         "version": 12,
         "label": "gate v1",
+        "sha256": "",
         "data_until": 0.0,
     }
     return Bundle(**{**values, **changes})

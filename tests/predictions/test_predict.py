@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ from django.conf import settings as django_settings
 
 from predictions import predict, queries, registry
 from predictions.core.estimators import Recalibration
-from predictions.core.schema import NAMES, SCHEMA_HASH
-from predictions.models import Prediction, PredictionSettings
+from predictions.core.schema import LOOKBACK_S, NAMES, SCHEMA_HASH
+from predictions.models import Expert, Prediction, PredictionSettings
 from tests.factories import NOW, EventFactory, MarketFactory, QuoteFactory, ago
 from tests.predictions.test_ensemble import blend
+from tests.predictions.worlds import in_service
 
 pytestmark = pytest.mark.django_db
 
@@ -49,8 +51,13 @@ def serve_recalibration():
         actor="ada",
         as_of=NOW,
     )
-    registry.place("gate", state="ACTIVE", version=version, actor="ada", as_of=NOW)
-    return version
+    return in_service(version)
+
+
+def vector(prediction):
+    """The stored features by name."""
+    values = np.frombuffer(bytes(prediction.vector), dtype="<f8")
+    return dict(zip(NAMES, values.tolist(), strict=True))
 
 
 def test_without_a_model_every_fresh_market_is_forecast_at_its_price():
@@ -149,11 +156,11 @@ def test_asking_for_one_market_gives_the_vector_of_the_whole_run():
     config = PredictionSettings.objects.current(as_of=NOW).as_config()
     alone = predict.look([family[1].pk], as_of=NOW, config=config)
 
-    vector = queries.vector(together[family[1].pk])
-    np.testing.assert_array_equal(alone.x[0], [vector[name] for name in NAMES])
-    assert vector["event_markets"] == 3
-    assert vector["event_rank"] == 2
-    assert vector["mid"] == pytest.approx(0.3)
+    stored = vector(together[family[1].pk])
+    np.testing.assert_array_equal(alone.x[0], [stored[name] for name in NAMES])
+    assert stored["event_markets"] == 3
+    assert stored["event_rank"] == 2
+    assert stored["mid"] == pytest.approx(0.3)
 
 
 def test_a_market_that_was_learned_of_later_does_not_exist_yet():
@@ -162,7 +169,7 @@ def test_a_market_that_was_learned_of_later_does_not_exist_yet():
     later = quoted(event=event, received_at=NOW + timedelta(hours=1))
 
     assert predict.run(as_of=NOW, market_ids=[known.pk, later.pk]) == 1
-    assert queries.vector(Prediction.objects.get())["event_markets"] == 1
+    assert vector(Prediction.objects.get())["event_markets"] == 1
 
 
 def test_latest_is_the_newest_known_by_then():
@@ -177,19 +184,33 @@ def test_latest_is_the_newest_known_by_then():
     assert queries.latest([market.pk], as_of=ago(1)) == {}
 
 
-def test_a_vector_of_another_feature_list_is_not_given_our_names():
-    with pytest.raises(queries.OtherSchema, match="the release that wrote it"):
-        queries.vector(Prediction(schema_hash="0" * 64, vector=b""))
+def test_a_version_that_cannot_be_served_is_named_until_it_is_back():
+    quoted(price=0.7)
+    version = serve_recalibration()
+    registry.forget()
+    path = Path(django_settings.ENV.artefact_dir) / version.file
+    blob = path.read_bytes()
+    path.write_bytes(b"")
+
+    predict.run(as_of=NOW)
+
+    assert Prediction.objects.get().source == "PRICE"
+    assert Expert.objects.get(pk="gate").note.startswith("not served: ")
+    path.write_bytes(blob)
+    predict.run(as_of=NOW + timedelta(seconds=1))
+    assert Expert.objects.get(pk="gate").note == ""
 
 
-def test_the_task_forecasts_the_universe():
-    from predictions.tasks import predict as task
+def test_a_quote_of_the_whole_look_back_is_read_and_none_before_it():
+    market = quoted(count=1)
+    QuoteFactory(market=market, at=ago(LOOKBACK_S), bid=0.2, ask=0.22, book=None)
+    config = PredictionSettings.objects.current(as_of=NOW).as_config()
+    before = predict.look([market.pk], as_of=NOW, config=config)
+    QuoteFactory(market=market, at=ago(LOOKBACK_S + 1), bid=0.8, ask=0.82, book=None)
 
-    MarketFactory()
+    after = predict.look([market.pk], as_of=NOW, config=config)
 
-    task(unknown_argument=1)
-
-    assert not Prediction.objects.exists()
+    np.testing.assert_array_equal(before.x, after.x)
 
 
 @pytest.mark.process

@@ -18,6 +18,7 @@ from predictions.core.schema import FEATURES
 from predictions.models import Expert, ExpertState, ModelVersion
 from tests.factories import NOW, ago
 from tests.predictions.test_ensemble import blend
+from tests.predictions.worlds import in_service
 
 pytestmark = pytest.mark.django_db
 
@@ -60,9 +61,7 @@ def registered(trained, **changes):
 
 
 def served(trained, **changes):
-    version = registered(trained, **changes)
-    registry.place("gate", state="ACTIVE", version=version, actor="ada", as_of=NOW)
-    return version
+    return in_service(registered(trained, **changes))
 
 
 def path(file):
@@ -131,24 +130,24 @@ def test_rolling_back_changes_what_is_served(trained):
     second = served(trained, blend=blend(weight=0.1))
     assert registry.served().blend.weight == 0.1
 
-    registry.serve("gate", first, actor="ada", as_of=NOW)
+    in_service(first)
 
     assert registry.served().version == first.pk != second.pk
     assert registry.served().blend.weight == 0.4
     pointers = dict(Expert.objects.values_list("slug", "served__number"))
     assert pointers["recalibration"] == pointers["lightgbm-residual"] == 1
-    moves = DomainEvent.objects.filter(kind="expert.served", subject="expert:gate").order_by("id")
-    assert [json.loads(m.data)["after"] for m in moves] == [1, 2, 1]
+    moves = DomainEvent.objects.filter(kind="expert.moved", subject="expert:gate").order_by("id")
+    assert [json.loads(m.data)["served_after"] for m in moves] == [1, 2, 1]
 
 
 def test_a_member_that_is_not_active_is_left_out(trained):
     served(trained)
+    member = Expert.objects.select_related("served").get(pk="lightgbm-residual")
 
-    before, after = registry.move_state(
-        "lightgbm-residual", to=ExpertState.SUSPENDED, actor="ada", as_of=NOW, note="drift"
+    registry.place(
+        "lightgbm-residual", state="SUSPENDED", version=member.served, actor="ada", as_of=NOW
     )
 
-    assert (before, after) == ("ACTIVE", "SUSPENDED")
     assert set(registry.served().members) == {"recalibration"}
 
 
@@ -172,7 +171,21 @@ def test_a_version_of_another_expert_is_refused(trained):
     version = registered(trained)
 
     with pytest.raises(ValueError, match="not a version of recalibration"):
-        registry.serve("recalibration", version, actor="ada", as_of=NOW)
+        registry.place("recalibration", state=None, version=version, actor="ada", as_of=NOW)
+
+
+def test_a_pointer_moves_alone_and_once(trained):
+    registry.ensure_experts()
+    member = registry.members(registered(trained))[1]
+    told = {"state": None, "version": member, "actor": "ada", "as_of": NOW}
+
+    registry.place("recalibration", **told)
+    registry.place("recalibration", **told)
+
+    row = Expert.objects.get(pk="recalibration")
+    assert (row.state, row.served_id) == ("UNTRAINED", member.pk)
+    events = DomainEvent.objects.filter(subject="expert:recalibration")
+    assert [event.kind for event in events] == ["expert.served"]
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])
@@ -188,7 +201,7 @@ def test_a_changed_file_is_refused_and_the_price_takes_over(trained, position):
         registry.load(version)
 
     assert registry.served() is None
-    assert Expert.objects.get(pk="gate").note.startswith("not served: ")
+    assert Expert.objects.get(pk="gate").note == ""
 
 
 def test_a_missing_file_is_refused(trained):
@@ -197,19 +210,6 @@ def test_a_missing_file_is_refused(trained):
 
     with pytest.raises(registry.TamperedArtefact, match="restore it or train again"):
         registry.load(version)
-
-
-def test_the_note_goes_when_the_file_is_back(trained):
-    version = served(trained)
-    registry.forget()
-    blob = path(version.file).read_bytes()
-    path(version.file).write_bytes(b"")
-    assert registry.served() is None
-
-    path(version.file).write_bytes(blob)
-
-    assert registry.served() is not None
-    assert Expert.objects.get(pk="gate").note == ""
 
 
 def test_a_manifest_of_another_key_or_with_other_words_is_refused(trained, settings):

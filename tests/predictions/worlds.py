@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from markets.core.series import MarketFacts, QuoteSeries, Snapshots
+from predictions import registry
+from tests.factories import NOW
 
 START = 1_790_000_000.0
 HOUR = 3600.0
@@ -79,3 +81,10 @@ def kept(series, keep):
         starts=np.concatenate(([0], np.cumsum(counts))),
         **{name: getattr(series, name)[keep] for name in columns},
     )
+
+
+def in_service(version):
+    """The gate's version and its members, ACTIVE and served."""
+    for each in (*registry.members(version), version):
+        registry.place(each.expert_id, state="ACTIVE", version=each, actor="ada", as_of=NOW)
+    return version

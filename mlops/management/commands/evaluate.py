@@ -102,10 +102,15 @@ def _table(result: dict[str, Any]) -> Table:
             cell["horizon"],
             f"{cell['rows']:,}",
             f"{cell['events']:,}",
-            f"{cell['brier_market']:.4f}",
-            f"{cell['brier_model']:.4f}",
-            f"{cell['skill']:+.2%}",
-            f"{cell['skill_low']:+.2%} … {cell['skill_high']:+.2%}",
+            _told(cell["brier_market"], ".4f"),
+            _told(cell["brier_model"], ".4f"),
+            _told(cell["skill"], "+.2%"),
+            f"{_told(cell['skill_low'], '+.2%')} … {_told(cell['skill_high'], '+.2%')}",
             ", ".join(note for note, flag in notes if flag),
         )
     return table
+
+
+def _told(value: float | None, form: str) -> str:
+    """A figure, or a dash where it has no finite value."""
+    return "–" if value is None else format(value, form)

@@ -56,7 +56,11 @@ class Command(BaseCommand):
                 lifecycle.demote(slug, to=ExpertState.SUSPENDED, **told)
             else:
                 lifecycle.rollback(slug, **told)
-        except (lifecycle.IllegalMove, lifecycle.NothingToServe) as refusal:
+        except (
+            lifecycle.IllegalMove,
+            lifecycle.NothingToServe,
+            registry.Unservable,
+        ) as refusal:
             raise CommandError(str(refusal), returncode=1) from refusal
         except Expert.DoesNotExist as refusal:
             known = ", ".join(Expert.objects.order_by("slug").values_list("slug", flat=True))

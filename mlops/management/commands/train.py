@@ -39,7 +39,11 @@ class Command(BaseCommand):
                     bar.update(task, completed=done, total=total)
 
                 row = train.run(
-                    until=until, seed=options["seed"], as_of=timezone.now(), progress=progress
+                    until=until,
+                    seed=options["seed"],
+                    as_of=timezone.now(),
+                    clock=timezone.now,
+                    progress=progress,
                 )
         except jobs.AlreadyRunning as refusal:
             raise CommandError(str(refusal), returncode=1) from refusal
@@ -67,12 +71,15 @@ class Command(BaseCommand):
             return
         console.print(_table(scores))
         overall = scores["out_of_fold"]
+        skill, low, high = (share(overall[name]) for name in ("skill", "skill_low", "skill_high"))
         console.print(
             f"{row.version} on {row.version.rows:,} decisions of {row.version.events:,} events, "
             f"known by {row.version.data_until:%Y-%m-%d %H:%M} UTC. Out of fold: skill "
-            f"{overall['skill']:+.3%} ({overall['skill_low']:+.3%} to {overall['skill_high']:+.3%})"
-            f" against the price; weight of the experts {scores['weight']:.2f}."
+            f"{skill} ({low} to {high}) against the price; "
+            f"weight of the experts {scores['weight']:.2f}."
         )
+        if not overall["rows"]:
+            console.print("No fold had enough events: how far to follow the experts is unknown.")
         if not scores["weight"]:
             console.print("No domain showed evidence: the forecast is the market price.")
 
@@ -82,17 +89,22 @@ def _table(scores: dict[str, Any]) -> Table:
     for name in ("cell", "events", "log-loss gain", "at least", "Brier gain", "at least", "used"):
         table.add_column(name, justify="right")
     for cell in scores["cells"]:
-        used = cell["enough"] and cell["log_loss_low"] > 0 and cell["brier_low"] > 0
+        used = cell["cell"] in scores["used"]
         table.add_row(
             cell["name"],
             f"{cell['events']:,}",
-            f"{cell['log_loss_gain']:+.2%}",
-            f"{cell['log_loss_low']:+.2%}",
-            f"{cell['brier_gain']:+.2%}",
-            f"{cell['brier_low']:+.2%}",
+            *(
+                share(cell[name], digits=2)
+                for name in ("log_loss_gain", "log_loss_low", "brier_gain", "brier_low")
+            ),
             "yes" if used else "no" if cell["enough"] else "too few",
         )
     return table
+
+
+def share(value: float | None, *, digits: int = 3) -> str:
+    """A signed percentage; a dash where there was nothing to score."""
+    return "–" if value is None else f"{value:+.{digits}%}"
 
 
 def moment(text: str) -> Any:
