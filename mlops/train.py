@@ -28,7 +28,7 @@ from predictions.core.ensemble import Bundle
 from predictions.core.schema import SCHEMA_HASH
 from predictions.models import Horizon, ModelVersion, PredictionSettings
 
-__all__ = ["Refused", "SuspectedLeak", "TooFewNewLabels", "code_version", "fit", "run", "when_due"]
+__all__ = ["Refused", "SuspectedLeak", "code_version", "fit", "run", "when_due"]
 
 log = structlog.get_logger(__name__)
 
@@ -37,10 +37,6 @@ ACTOR = "training"
 
 Progress = Callable[[int, int], None]
 Clock = Callable[[], datetime]
-
-
-class TooFewNewLabels(Refused):
-    """Not enough was learned since the last training to train again."""
 
 
 def run(

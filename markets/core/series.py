@@ -46,6 +46,7 @@ class MarketFacts:
 
     Times are UTC epoch seconds; `scheduled_end_at` only where an end was announced, no hindsight.
     `event` numbers the question groups; `exclusive`: the group's outcomes exclude each other.
+    `reference_price` is for later: no feature reads it, because its distance needs the spot price.
     """
 
     market_id: Ints
