@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import polars as pl
 from django.conf import settings
 
 from markets import history
+from markets.adapters import history_files
 from markets.adapters.history_frames import MARKETS, QUOTES, WEAK
 from markets.history import History
 
@@ -61,13 +63,21 @@ def load(*, datasets: Sequence[str] = (), until: datetime | None = None) -> Hist
     names = [f.parent.name.removeprefix("dataset=") for f in chosen]
     quotes = files("quotes", names) if names else []
     markets = [pl.read_parquet(f) for f in chosen] or [pl.DataFrame(schema=MARKETS)]
-    return history.assemble(
+    found = history.assemble(
         pl.concat(markets),
         [pl.scan_parquet(f, glob=False).select(list(QUOTES)) for f in quotes],
         since=None,
         until=until,
         digest=history.digest([*chosen, *quotes], datasets, None, until),
     )
+    return replace(found, simulated=history_files.simulated(Path(settings.ENV.archive_dir)))
+
+
+def mark_simulated() -> None:
+    """Say of the whole archive that it holds simulated history; nothing takes it back."""
+    folder = Path(settings.ENV.archive_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / history_files.NOTICE).write_text('{"simulated": true}\n')
 
 
 def _root(table: str) -> Path:

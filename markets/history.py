@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,14 +11,19 @@ import polars as pl
 from numpy.typing import NDArray
 
 from markets.adapters import history_files, history_frames
-from markets.adapters.history_files import SOURCES, BadHistory
+from markets.adapters.history_files import DATASETS, SOURCES, BadHistory
 from markets.core.series import Floats, Ints, MarketFacts, QuoteSeries
+from markets.models import QuoteKind
 
 __all__ = ["BadHistory", "History", "assemble", "load"]
 
 FACTS = list(history_frames.FACTS)
 FIGURES = ("price", "bid", "ask", "bid_depth", "ask_depth", "volume_24h")
-MAX_AGE_S = {int(s.kind): s.max_age_s for s in sorted(SOURCES.values(), key=lambda s: s.max_age_s)}
+AVERAGE = int(QuoteKind.AVERAGE_WINDOW)
+# Sources of one kind share the longest of their limits.
+AGES = np.zeros(max(QuoteKind) + 1, np.float32)
+for _source in SOURCES.values():
+    AGES[_source.kind] = max(AGES[_source.kind], _source.max_age_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,17 +33,28 @@ class History:
     Attributes
     ----------
     markets
-        Columns `FACTS` and `max_age_s` (seconds after which a quote of this market is stale).
-        Times are float64 epoch seconds, null where unknown; `payout` is that of outcome 0.
-        `close_at`, `payout`, `label_*` are hindsight: bookkeeping and labels, never features.
+        Columns `FACTS` and `hindsight`: its prices are stamped at moments chosen when the outcome
+        was known. Times are float64 epoch seconds, null where unknown; `payout` is that of
+        outcome 0. `close_at`, `payout`, `label_*` are hindsight: bookkeeping and labels, never
+        features.
     digest
         sha256 of everything that went in: files or partitions, datasets, bounds.
+    max_age_s
+        float32 per quote of `series`: seconds after which its kind of source would have spoken
+        again. None: unknown, so that only the settings limit the age.
+    notes
+        Sentences about rows that could not be used.
+    simulated
+        Whether the folder says that a simulated venue wrote it.
     """
 
     markets: pl.DataFrame
     facts: MarketFacts
     series: QuoteSeries
     digest: str
+    max_age_s: NDArray[np.float32] | None = None
+    notes: tuple[str, ...] = ()
+    simulated: bool = False
 
 
 def load(
@@ -54,13 +70,16 @@ def load(
     """
     files = history_files.check(path)
     try:
-        return assemble(
+        history_files.verify(path, datasets, history_frames.datasets(files))
+        found = assemble(
             history_frames.markets(files, datasets),
             history_frames.quotes(files),
             since=since,
             until=until,
             digest=digest([path / name for name in sorted(files)], datasets, since, until),
         )
+        notes, simulated = history_frames.left_out(files), history_files.simulated(path)
+        return replace(found, notes=notes, simulated=simulated)
     except (pl.exceptions.PolarsError, OSError) as failure:
         reason = str(failure).splitlines()[0]
         raise BadHistory(
@@ -104,14 +123,19 @@ def assemble(
         kept, numbers = np.unique(row, return_inverse=True)
         row = numbers.astype(np.uint32)
         markets = markets[kept]
-    markets = markets.with_columns(
-        max_age_s=_max_age(row, rows["kind"].to_numpy()[order], len(markets))
-    )
+    kind = rows["kind"].to_numpy()[order]
+    markets = markets.with_columns(hindsight=_hindsight(markets, row[kind == AVERAGE]))
     known_at = rows["received_at"].to_physical().to_numpy()[order] / 1e6
     figures = {name: _floats(rows.drop_in_place(name))[order] for name in FIGURES}
     starts = np.searchsorted(row, np.arange(len(markets) + 1)).astype(np.int64)
     series = QuoteSeries(starts=starts, known_at=known_at, **figures)
-    return History(markets=markets, facts=facts(markets), series=series, digest=digest)
+    return History(
+        markets=markets,
+        facts=facts(markets),
+        series=series,
+        digest=digest,
+        max_age_s=AGES[kind],
+    )
 
 
 def facts(markets: pl.DataFrame) -> MarketFacts:
@@ -178,10 +202,8 @@ def _ordered(rows: pl.DataFrame) -> tuple[Ints, NDArray[np.uint32]]:
     return order[last], row[last]
 
 
-def _max_age(row: NDArray[np.uint32], kind: NDArray[np.int16], markets: int) -> pl.Series:
-    ages = np.full(max(MAX_AGE_S) + 1, 0.0)
-    for number, age in MAX_AGE_S.items():
-        ages[number] = age
-    out = np.zeros(markets)
-    np.maximum.at(out, row, ages[kind])
-    return pl.Series("max_age_s", out)
+def _hindsight(markets: pl.DataFrame, averaged: NDArray[np.uint32]) -> pl.Series:
+    names = [name for name, dataset in DATASETS.items() if dataset.hindsight]
+    flags = markets["dataset"].is_in(names).fill_null(value=False).to_numpy().copy()
+    flags[averaged] = True
+    return pl.Series("hindsight", flags)

@@ -17,33 +17,35 @@ IMPORTED = "imported history"
 Counts = dict[str, tuple[int, int]]
 
 
-def write(markets: pl.DataFrame, first_quote: pl.DataFrame) -> Counts:
+def write(markets: pl.DataFrame, first_quote: pl.DataFrame, *, origin: Origin) -> Counts:
     """File markets (columns `MARKETS`) and what hangs on them; returns table → (added, changed).
 
     `first_quote` holds market_key and the observed_at of its first quote: a market without a known
     opening was learned of then. Ids of conditions and assets that other rows hold already are left
     out, so that a market known from the venue and from a record stays two rows.
     """
-    rows = _dated(markets, first_quote)
+    rows = _dated(markets, first_quote).with_columns(origin=pl.lit(origin.value))
     counts = {"events": _events(rows)}
-    rows = rows.join(_ids(Event, "event_key", "event_id"), on=["venue", "event_key"], how="inner")
+    rows = rows.join(
+        _ids(Event, "event_key", "event_id", origin), on=["venue", "event_key"], how="inner"
+    )
     counts["markets"] = _markets(rows)
-    rows = rows.join(ids(), on=["venue", "market_key"], how="inner")
+    rows = rows.join(ids(origin), on=["venue", "market_key"], how="inner")
     counts["outcomes"] = (_outcomes(rows), 0)
     counts["resolutions"] = (_resolutions(rows), 0)
     return counts
 
 
-def ids() -> pl.DataFrame:
-    """venue, market_key and market_id of all imported markets."""
-    return _ids(Market, "market_key", "market_id")
+def ids(origin: Origin) -> pl.DataFrame:
+    """venue, market_key and market_id of all markets of this origin."""
+    return _ids(Market, "market_key", "market_id", origin)
 
 
-def _ids(model: type[Event] | type[Market], key: str, number: str) -> pl.DataFrame:
+def _ids(model: type[Event] | type[Market], key: str, number: str, origin: Origin) -> pl.DataFrame:
     table = "markets_event" if model is Event else "markets_market"
     return vendor.read(
         f"SELECT id, venue, venue_key FROM {table} WHERE origin = %s",  # noqa: S608 - a constant
-        [Origin.IMPORT.value],
+        [origin.value],
         {"id": pl.Int64, "venue": pl.String, "venue_key": pl.String},
     ).rename({"id": number, "venue_key": key})
 
@@ -70,7 +72,7 @@ def _events(rows: pl.DataFrame) -> tuple[int, int]:
     frame = (
         rows.group_by("venue", "event_key", maintain_order=True)
         .agg(
-            pl.col("event_slug", "category", "tags", "neg_risk").first(),
+            pl.col("event_slug", "category", "tags", "neg_risk", "origin").first(),
             pl.col("received_at").min(),
         )
         .select(
@@ -82,7 +84,7 @@ def _events(rows: pl.DataFrame) -> tuple[int, int]:
             _text("tags", 2000),
             "neg_risk",
             pl.lit(value=False).alias("neg_risk_augmented"),
-            pl.lit(Origin.IMPORT.value).alias("origin"),
+            "origin",
             "received_at",
         )
     )
@@ -99,7 +101,7 @@ def _markets(rows: pl.DataFrame) -> tuple[int, int]:
         _text("question", 1000),
         _text("category", 40),
         pl.lit(Protocol.UNKNOWN.value).alias("protocol"),
-        pl.lit(Origin.IMPORT.value).alias("origin"),
+        "origin",
         "dataset",
         "opens_at",
         "scheduled_end_at",

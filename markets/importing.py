@@ -7,13 +7,16 @@ from datetime import datetime
 from pathlib import Path
 
 import polars as pl
+from django.conf import settings
 
 from config.kernel import jobs, vendor
 from config.kernel.models import Job
+from config.kernel.modes import Mode
 from markets import archive, history, import_catalogue
 from markets.adapters import history_files, history_frames, history_rows
+from markets.adapters.history_files import BadHistory
 from markets.adapters.history_frames import Files
-from markets.models import Event, Market, PublicTrade, Quote, SpotTick
+from markets.models import Event, Market, Origin, PublicTrade, Quote, SpotTick
 
 KIND = "import_history"
 SLICE = 250_000
@@ -47,6 +50,7 @@ class _Run:
     """One import under way: what it reads, what it has done, whom it tells."""
 
     files: Files
+    origin: Origin
     markets: pl.DataFrame
     datasets: Sequence[str]
     fingerprint: str
@@ -81,25 +85,32 @@ Step = Callable[[_Run], Iterator[int]]
 def run(path: Path, *, datasets: Sequence[str], clock: Clock, progress: Progress) -> Summary:
     """Import a history folder; `progress(step, rows done, rows in all)` is called as it goes.
 
-    Raises `BadHistory` before anything is written where a file is foreign, `jobs.AlreadyRunning`
+    Raises `BadHistory` before anything is written where a file is foreign or the history simulated
+    and this is no demo, `jobs.AlreadyRunning`
     while another process imports. After a crash the finished steps of the same files are skipped.
     """
     files = history_files.check(path)
+    tables = [name for name in ARCHIVE_ONLY if f"{name}.parquet" in files]
+    history_files.verify(path, datasets, [*history_frames.datasets(files), *tables])
+    origin = _origin(path)
     frames = [history_frames.markets(files, datasets)]
     if not datasets:  # weak labels are filed as their own dataset, which readers must name
         frames.append(history_frames.markets(files, [history_frames.WEAK]))
     sources = [path / name for name in sorted(files)]
     work = _Run(
         files=files,
+        origin=origin,
         markets=pl.concat(frames),
         datasets=datasets,
         fingerprint=history.digest(sources, datasets, None, None)[:16],
-        summary=Summary(),
+        summary=Summary(notes=list(history_frames.left_out(files))),
         clock=clock,
         progress=progress,
     )
     work.resume(jobs.checkpoint(KIND, "history"))
     work.total = sum(_rows(work.files, name) for name in STEPS) + len(work.markets)
+    if origin is Origin.SANDBOX:
+        archive.mark_simulated()
     job = jobs.start(KIND, "history", as_of=clock(), total=work.total)
     work.resume(job.checkpoint)
     try:
@@ -109,6 +120,17 @@ def run(path: Path, *, datasets: Sequence[str], clock: Clock, progress: Progress
         raise
     jobs.finish(job, as_of=clock(), result=asdict(work.summary))
     return work.summary
+
+
+def _origin(path: Path) -> Origin:
+    if not history_files.simulated(path):
+        return Origin.IMPORT
+    if settings.ENV.mode != Mode.DEMO:
+        raise BadHistory(
+            f"{path / history_files.NOTICE} says that this history is simulated; it belongs in a "
+            "demo alone: set MODE=DEMO, or name a folder of recorded history"
+        )
+    return Origin.SANDBOX
 
 
 def _perform(work: _Run, job: Job) -> None:
@@ -133,7 +155,9 @@ def _catalogue(work: _Run) -> Iterator[int]:
     parts = [part.select("market_key", "observed_at") for part in history_frames.quotes(work.files)]
     empty = pl.LazyFrame(schema={"market_key": pl.String, "observed_at": history_frames.TIME})
     first = pl.concat([empty, *parts]).group_by("market_key").agg(pl.col("observed_at").min())
-    for table, counts in import_catalogue.write(work.markets, first.collect()).items():
+    for table, counts in import_catalogue.write(
+        work.markets, first.collect(), origin=work.origin
+    ).items():
         work.summary.count(table, *counts)
     for (dataset,), rows in work.markets.group_by("dataset", maintain_order=True):
         work.summary.archive("markets", archive.write("markets", rows, dataset=str(dataset)))
@@ -143,7 +167,7 @@ def _catalogue(work: _Run) -> Iterator[int]:
 def _numbers(work: _Run) -> pl.DataFrame:
     """market_key → market_id and dataset of the markets of this import."""
     chosen = work.markets.select("venue", "market_key", "dataset")
-    return chosen.join(import_catalogue.ids(), on=["venue", "market_key"]).drop("venue")
+    return chosen.join(import_catalogue.ids(work.origin), on=["venue", "market_key"]).drop("venue")
 
 
 def _quotes(name: str) -> Step:

@@ -62,8 +62,10 @@ def quote_series(market_ids: Sequence[int], *, since: datetime, as_of: datetime)
 
 
 def facts(market_ids: Sequence[int], *, as_of: datetime) -> MarketFacts:
-    """What was known of the markets at `as_of`, in the order asked. One query.
+    """The facts of markets that we knew at `as_of`, in the order asked. One query.
 
+    They are those of today: a row is kept up to date, so an end that the venue moved since is the
+    moved one. Who needs what was known then reads it from what was stored then.
     Raises `LookupError` for a market that we learned of later.
     """
     condition, ids = vendor.among("m.id", market_ids)

@@ -41,6 +41,7 @@ class Forecast:
     y: Floats
     event: Ints
     dataset: NDArray[np.str_]
+    hindsight: NDArray[np.bool_]
 
 
 def run(path: Path, *, as_of: datetime, span_per_dataset: bool = False) -> dict[str, Any]:
@@ -65,6 +66,8 @@ def run(path: Path, *, as_of: datetime, span_per_dataset: bool = False) -> dict[
     result["version"] = None if bundle is None else bundle.label
     result["decisions_after"] = None if bundle is None else _iso(bundle.data_until)
     result["span_per_dataset"] = span_per_dataset
+    result["notes"] = list(history.notes)
+    result["simulated"] = history.simulated
     if bundle is None:
         result["note"] = "no version is served: the forecast is the market price"
     elif not found.decisions.rows:
@@ -128,6 +131,7 @@ def forecast(
         y=payout[found.market],
         event=history.facts.event[found.market],
         dataset=history.markets["dataset"].to_numpy().astype(str)[found.market],
+        hindsight=history.markets["hindsight"].to_numpy()[found.market],
     )
 
 
@@ -144,6 +148,7 @@ def report(found: Forecast, *, rng: np.random.Generator, resamples: int) -> dict
                     "horizon": HORIZONS[horizon],
                     **scored,
                     "single_stamp": bool(found.decisions.own_stamp[rows].all()),
+                    "hindsight": bool(found.hindsight[rows].any()),
                 }
             )
     everything = np.ones(found.decisions.rows, dtype=bool)

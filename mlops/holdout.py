@@ -42,6 +42,8 @@ def run(history: History, *, share: float, seed: int | None, as_of: datetime) ->
         "cuts": {name: labels.moment(at).isoformat() for name, at in sorted(by_name.items())},
         "learned": {"rows": data.rows, "events": data.events},
         "weight": None if bundle is None else bundle.blend.weight,
+        "notes": list(history.notes),
+        "simulated": history.simulated,
         "cells": [] if bundle is None else list(bundle.blend.cells),
     }
 

@@ -1,6 +1,7 @@
 """Prediction and resolution → example, dated by when its answer was known; no weak answers."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,7 +10,7 @@ from django.db.models import F, QuerySet
 from numpy.typing import NDArray
 
 from markets import queries
-from markets.core.series import Floats, Ints, Snapshots
+from markets.core.series import Floats, Ints, MarketFacts, Snapshots
 from markets.history import History
 from mlops.core import examples as core
 from mlops.core.contracts import LearningConfig
@@ -18,6 +19,7 @@ from mlops.core.snapshots import Clock, Decisions, decisions, horizon_of
 from mlops.models import LearningSettings
 from predictions.core import features
 from predictions.core.cells import cells
+from predictions.core.schema import COLUMN
 from predictions.models import Prediction
 
 ANSWER = tuple(
@@ -34,7 +36,8 @@ def decided(history: History, *, config: LearningConfig) -> Decisions:
     clock = Clock(
         close_at=_floats(history.markets, "close_at"),
         window_s=window_s,
-        max_age_s=np.minimum(allowed, _floats(history.markets, "max_age_s")),
+        max_age_s=allowed.astype(np.float64),
+        quote_max_age_s=history.max_age_s,
         single_stamp=history.markets["single_stamp"].fill_null(value=False).to_numpy(),
     )
     return decisions(history.series, clock, every_s=config.snapshot_every_s)
@@ -50,9 +53,13 @@ def answered(history: History, *, until: datetime | None) -> NDArray[np.bool_]:
 
 
 def examples(history: History, *, until: datetime | None, config: LearningConfig) -> Examples:
-    """Answered decisions, at most `rows_per_bucket` of a market per bucket of time left."""
+    """Answered decisions, at most `rows_per_bucket` of a market per bucket of time left.
+
+    Without those at moments that were chosen in hindsight: nobody could have decided then.
+    """
     found = decided(history, config=config)
-    found = found.take(answered(history, until=until)[found.market])
+    usable = answered(history, until=until) & ~history.markets["hindsight"].to_numpy()
+    found = found.take(usable[found.market])
     found = found.take(core.thinned(found, keep=config.rows_per_bucket))
     event = history.facts.event[found.market]
     names, source = np.unique(history.markets["dataset"].to_numpy(), return_inverse=True)
@@ -86,7 +93,11 @@ def vectors(history: History, asked: Snapshots) -> Floats:
 
 
 def learned(*, as_of: datetime) -> Examples:
-    """Our own forecasts whose markets have resolved: the stored vectors, never re-derived ones."""
+    """Our own forecasts whose markets have resolved: the stored vectors, never re-derived ones.
+
+    The cell is that of the forecast: the end announced then is in its vector, even where the market
+    was given another one later.
+    """
     keep = LearningSettings.objects.current(as_of=as_of).as_config().rows_per_bucket
     rows = list(
         _forecast_and_answered(as_of=as_of)
@@ -109,12 +120,13 @@ def learned(*, as_of: datetime) -> Examples:
     kept = np.flatnonzero(core.thinned(found, keep=keep))
     found = found.take(kept)
     event = facts.event[found.market]
+    x = _stored([rows[k][0] for k in kept])
     return Examples(
-        x=_stored([rows[k][0] for k in kept]),
+        x=x,
         price=found.price,
         y=_array(float(rows[k][4]) for k in kept),
         weight=core.weights(event),
-        cell=cells(facts, Snapshots(market=found.market, as_of=found.as_of)),
+        cell=_cells_then(facts, found.market, x),
         event=event,
         source=np.zeros(found.rows, dtype=np.int64),
         horizon=found.horizon,
@@ -148,6 +160,26 @@ def _stored(ids: list[int]) -> Floats:
         vector.update((key, bytes(body)) for key, body in part.values_list("id", "vector"))
     flat = np.frombuffer(b"".join(vector[key] for key in ids), dtype="<f8")
     return flat.reshape(-1, len(features.FEATURES)).astype(np.float64)
+
+
+def _cells_then(facts: MarketFacts, market: Ints, x: Floats) -> Ints:
+    """Cells by the time left that the vectors hold; category and window never change."""
+    rows = len(market)
+    left = x[:, COLUMN["hours_left"]] * 3600
+    each = replace(
+        facts,
+        market_id=facts.market_id[market],
+        event=facts.event[market],
+        category=tuple(facts.category[m] for m in market),
+        opens_at=facts.opens_at[market],
+        # Seconds from the decision; a part in 10⁶ more is the division by 3600, not a fact.
+        scheduled_end_at=np.round(left, 6),
+        window_s=facts.window_s[market],
+        epoch_start_at=facts.epoch_start_at[market],
+        reference_price=facts.reference_price[market],
+        exclusive=facts.exclusive[market],
+    )
+    return cells(each, Snapshots(market=np.arange(rows), as_of=np.zeros(rows)))
 
 
 def _array(values: Iterable[float]) -> Floats:

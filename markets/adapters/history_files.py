@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -67,6 +68,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         text="market_slug", integer="ts", number="best_bid best_ask"
     ),
 }
+
+
+NOTICE = "simulated.json"  # lies beside files that were generated, not recorded
 
 
 class BadHistory(ValueError):
@@ -178,22 +182,42 @@ SOURCES: dict[str, Source] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """What is known of one dataset's events from its rules, never from its labels."""
+    """What is known of one dataset's events from its rules, never from its labels.
+
+    Attributes
+    ----------
+    hindsight
+        Its prices are stamped at moments that were chosen when the outcome was known.
+    answer_lag_s
+        Seconds from the close to the answer where the record does not say when it came.
+    labels_at
+        Epoch seconds at which the answers were fetched: a market whose close fell into a silence
+        of the recorder has no earlier witness.
+    """
 
     scheduled: bool = False
     exclusive: bool = False
     single_stamp: bool = False
+    hindsight: bool = False
+    answer_lag_s: float = 0.0
+    labels_at: float = 0.0
 
 
+HOUR_S, DAY_S = 3600.0, 86400.0
 UNKNOWN = Dataset()
 DATASETS: dict[str, Dataset] = {
     "btc_daily_range": Dataset(scheduled=True, exclusive=True),  # noon ET fixing, disjoint ranges
-    "fomc": Dataset(scheduled=True, exclusive=True),  # public calendar, one decision a meeting
-    "stocks_weekly": Dataset(scheduled=True),  # closing bell of the expiry; strikes are nested
-    "cs2_prematch": Dataset(scheduled=True, single_stamp=True),  # scheduled start of the match
+    # Public calendar, one decision a meeting; the venue settles within a day.
+    "fomc": Dataset(scheduled=True, exclusive=True, answer_lag_s=DAY_S),
+    # Closing bell of the expiry; strikes are nested; the official close is published that evening.
+    "stocks_weekly": Dataset(scheduled=True, answer_lag_s=DAY_S),
+    # Its close is the scheduled start; the longest matches take five hours.
+    "cs2_prematch": Dataset(scheduled=True, single_stamp=True, answer_lag_s=6 * HOUR_S),
+    # A market leaves the listing when it has settled; the answers were fetched on 23 and 24 July.
+    "polymarket_us": Dataset(labels_at=datetime(2026, 7, 25, tzinfo=UTC).timestamp()),
     "sandbox": Dataset(scheduled=True),  # simulated: every end is announced at launch
     # Several questions of an election may come true ("wins", "over 18 %"); its end is hindsight.
-    "elections": Dataset(single_stamp=True),
+    "elections": Dataset(single_stamp=True, hindsight=True),
 }
 EPOCHS = Dataset(scheduled=True)
 
@@ -244,6 +268,20 @@ def _scan(file: Path) -> pl.LazyFrame:
                 "export it again or take it out of the folder"
             )
     return frame
+
+
+def verify(path: Path, datasets: Sequence[str], known: Sequence[str]) -> None:
+    """Raise `BadHistory` where a dataset is named that the folder does not hold."""
+    foreign = sorted(set(datasets) - set(known))
+    if foreign:
+        raise BadHistory(
+            f"{path} holds no dataset {', '.join(foreign)}; it holds {', '.join(sorted(known))}"
+        )
+
+
+def simulated(path: Path) -> bool:
+    """Whether the folder says that a simulated venue wrote it."""
+    return (path / NOTICE).exists()
 
 
 def chosen(frame: pl.LazyFrame, datasets: Sequence[str]) -> pl.LazyFrame:

@@ -8,6 +8,21 @@ from markets.adapters.history_files import DATASETS, EPOCHS, SOURCES, UNKNOWN, c
 
 EPOCH_LABEL_LAG_S = 120
 OUTAGE_S = 600
+# A silent recorder was back after five days at most; where it never spoke again, allow a week.
+SILENCE_S = 7 * 86_400
+PRICE_INFERRED = "price_inferred"
+# Sources that read the answer off the price itself, as the files word them.
+OFF_THE_PRICE = r"(?i)final[ _]price|final point"
+QUOTES_OF = {
+    "prices.parquet": "market_key",
+    "updown_quotes.parquet": "epoch_key",
+    "weak_prices.parquet": "market_key",
+}
+MARKETS_OF = {
+    "markets.parquet": "market_key",
+    "updown_epochs.parquet": "epoch_key",
+    "weak_markets.parquet": "market_key",
+}
 WEAK = "polymarket_us_weak"
 TIME = pl.Datetime("us", "UTC")
 Types = dict[str, pl.DataType | type[pl.DataType]]
@@ -80,9 +95,59 @@ def _named(column: str, values: Mapping[str, int], default: int) -> pl.Expr:
     return pl.col(column).replace_strict(values, default=default)
 
 
-def _of_dataset(flag: str) -> pl.Expr:
-    flags = {name: int(getattr(dataset, flag)) for name, dataset in DATASETS.items()}
-    return _named("dataset", flags, int(getattr(UNKNOWN, flag))).cast(pl.Boolean)
+def _of_dataset(fact: str) -> pl.Expr:
+    facts = {name: float(getattr(dataset, fact)) for name, dataset in DATASETS.items()}
+    return pl.col("dataset").replace_strict(facts, default=float(getattr(UNKNOWN, fact)))
+
+
+def _flag(fact: str) -> pl.Expr:
+    return _of_dataset(fact).cast(pl.Boolean)
+
+
+def _strength(strength: str, source: str) -> pl.Expr:
+    """How strong an answer is, lowered where its source is the price and nothing verified it."""
+    unverified = pl.col(strength).is_in(["official", "derived"])
+    read_off = pl.col(source).cast(pl.String).str.contains(OFF_THE_PRICE)
+    return pl.when(unverified & read_off).then(pl.lit(PRICE_INFERRED)).otherwise(strength)
+
+
+def datasets(files: Files) -> list[str]:
+    """The datasets that the files of a folder hold, sorted."""
+    names = {WEAK} if "weak_markets.parquet" in files else set()
+    for name in ("markets.parquet", "updown_epochs.parquet"):
+        if name in files:
+            names.update(files[name].select("dataset").drop_nulls().unique().collect()["dataset"])
+    return sorted(names)
+
+
+def left_out(files: Files) -> tuple[str, ...]:
+    """One sentence for each sort of quotes that cannot be used, by file, with their number."""
+    owners = [
+        files[name].select(pl.col(key).alias("key"))
+        for name, key in MARKETS_OF.items()
+        if name in files
+    ]
+    found = []
+    for name, key in QUOTES_OF.items():
+        if name not in files:
+            continue
+        frame = files[name].rename({key: "key"})
+        if "kind" in frame.collect_schema().names():
+            kinds = frame.group_by(pl.col("kind").fill_null("")).len().sort("kind").collect()
+            found += [
+                f"{name}: {count} quotes of the unknown kind {kind!r} left out; "
+                "nothing says when such a price could be known"
+                for kind, count in kinds.iter_rows()
+                if kind not in SOURCES
+            ]
+        keys = frame.group_by("key").len()
+        strangers = keys.join(pl.concat(owners), on="key", how="anti").sort("key").collect()
+        if len(strangers):
+            found.append(
+                f"{name}: {strangers['len'].sum()} quotes of {len(strangers)} markets that no "
+                f"file describes left out, the first of {strangers['key'][0]!r}"
+            )
+    return tuple(found)
 
 
 def markets(files: Files, datasets: Sequence[str] = ()) -> pl.DataFrame:
@@ -112,11 +177,12 @@ def _plain(frame: pl.LazyFrame, prices: pl.LazyFrame | None) -> pl.LazyFrame:
         else pl.lit(None)
     )
     close = pl.col("close_ref_ts")
-    known = pl.max_horizontal(close, "closed_ts")
-    if prices is not None:
-        frame = _end_of_outage(frame, prices)
-        known = pl.max_horizontal(known, "resumed_ts")
-    scheduled = _of_dataset("scheduled")
+    frame = (
+        frame.with_columns(resumed_ts=pl.lit(None, pl.Int64))
+        if prices is None
+        else _end_of_outage(frame, prices)
+    )
+    scheduled = _flag("scheduled")
     return _shaped(
         frame.with_columns(
             event_key=pl.col("group_key"),
@@ -125,9 +191,10 @@ def _plain(frame: pl.LazyFrame, prices: pl.LazyFrame | None) -> pl.LazyFrame:
             close_at=close,
             close_is_scheduled=scheduled,
             payout=pl.col("outcome"),
-            label_known_at=known,
-            single_stamp=_of_dataset("single_stamp"),
-            exclusive=_of_dataset("exclusive"),
+            label_strength=_strength("label_strength", "label_source"),
+            label_known_at=_answered_at(),
+            single_stamp=_flag("single_stamp"),
+            exclusive=_flag("exclusive"),
             closed_at=pl.coalesce("closed_ts", close),
             outcome_names=names.cast(pl.List(pl.String)),
             asset_id_0=pl.col("token_id_0") if "token_id_0" in have else pl.lit(None),
@@ -138,6 +205,19 @@ def _plain(frame: pl.LazyFrame, prices: pl.LazyFrame | None) -> pl.LazyFrame:
         ),
         MARKETS,
     )
+
+
+def _answered_at() -> pl.Expr:
+    """When an answer could be known, epoch seconds: never before the close.
+
+    A close within a silence of the recorder is known when it spoke again; where it never did, when
+    the answers were fetched or after the longest silence, whichever is later.
+    """
+    close = pl.col("close_ref_ts")
+    settled = pl.coalesce("closed_ts", close + _of_dataset("answer_lag_s"))
+    never = pl.max_horizontal(close + SILENCE_S, _of_dataset("labels_at"))
+    silent = pl.when("close_censored").then(pl.coalesce("resumed_ts", never))
+    return pl.max_horizontal(close, settled, silent)
 
 
 def _end_of_outage(frame: pl.LazyFrame, prices: pl.LazyFrame) -> pl.LazyFrame:
@@ -184,7 +264,7 @@ def _epochs(frame: pl.LazyFrame) -> pl.LazyFrame:
             close_at=end,
             close_is_scheduled=pl.lit(EPOCHS.scheduled),
             payout=pl.col("outcome_up"),
-            label_strength=pl.col("outcome_strength"),
+            label_strength=_strength("outcome_strength", "outcome_source"),
             label_source=pl.col("outcome_source"),
             label_known_at=end + EPOCH_LABEL_LAG_S,
             epoch_start_at=pl.col("start_ts"),

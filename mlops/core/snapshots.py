@@ -25,14 +25,16 @@ class Clock:
     """What decides when a market is asked: row i describes market i of the series.
 
     `close_at` in UTC epoch seconds, `window_s` in seconds (NaN for other than epochs);
-    `max_age_s`: an older price is no price. `single_stamp` marks markets whose few logged prices
-    are their only possible decision points.
+    `max_age_s`: an older price is no price. `quote_max_age_s` limits each quote of the series
+    further, where its source would have spoken again sooner. `single_stamp` marks markets whose
+    few logged prices are their only possible decision points.
     """
 
     close_at: Floats
     window_s: Floats
     max_age_s: Floats
     single_stamp: NDArray[np.bool_]
+    quote_max_age_s: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,9 @@ class Decisions:
 def decisions(series: QuoteSeries, clock: Clock, *, every_s: float) -> Decisions:
     """Every decision point at which a price in (0, 1), no older than allowed, was known.
 
+    The price is the newest there was, as for live forecasts (`features.price_at`): a later quote
+    without a price does not end it.
+
     Markets are asked at the multiples of `every_s`, epochs at `EPOCH_LEFT_S` before their end.
     """
     epoch = np.isfinite(clock.window_s)
@@ -82,9 +87,12 @@ def decisions(series: QuoteSeries, clock: Clock, *, every_s: float) -> Decisions
     marks = _marks(np.flatnonzero(asked & epoch & ~clock.single_stamp), clock)
     market = np.concatenate([hours[0], marks[0]])
     as_of = np.concatenate([hours[1], marks[1]])
-    quote = latest(series, market, as_of)
+    quote = _priced(series, market, latest(series, market, as_of))
+    limit = clock.max_age_s[market]
+    if clock.quote_max_age_s is not None and len(quote):
+        limit = np.minimum(limit, clock.quote_max_age_s[quote])
     known = quote >= 0
-    known[known] = (as_of - series.known_at[quote])[known] <= clock.max_age_s[market[known]]
+    known[known] = (as_of - series.known_at[quote])[known] <= limit[known]
     own = _own_stamps(series, np.flatnonzero(asked & clock.single_stamp), clock.close_at)
     market = np.concatenate([market[known], own[0]])
     as_of = np.concatenate([as_of[known], series.known_at[own[1]]])
@@ -120,6 +128,15 @@ def latest(series: QuoteSeries, market: Ints, as_of: Floats) -> Ints:
         found[late] -= 1
         found[found < series.starts[market]] = -1
     return found
+
+
+def _priced(series: QuoteSeries, market: Ints, quote: Ints) -> Ints:
+    """The newest quote with a price up to each of these of its market, -1 where there is none."""
+    if not len(series.price):
+        return quote
+    numbers = np.where(np.isnan(series.price), -1, np.arange(len(series.price)))
+    found = np.maximum.accumulate(numbers)[quote]
+    return np.where((quote >= 0) & (found >= series.starts[market]), found, -1)
 
 
 def horizon_of(left_s: Floats, *, epoch: NDArray[np.bool_]) -> NDArray[np.int8]:

@@ -265,3 +265,132 @@ def test_the_recorded_set_loads_whole() -> None:
     assert ((price >= 0) & (price <= 1) | np.isnan(price)).all()
     for a, b in pairwise(starts):
         assert (np.diff(loaded.series.known_at[a:b]) >= 0).all()
+
+
+WEEK = 7 * 86_400
+FETCHED = datetime(2026, 7, 25, tzinfo=UTC).timestamp()
+
+
+def test_a_close_in_a_silence_until_the_end_of_the_record_is_known_when_answers_were_fetched(
+    tmp_path: Path,
+) -> None:
+    silent = int(FETCHED) - 8 * 86_400
+    late = int(FETCHED) + 20 * 86_400
+    us = {"dataset": "polymarket_us", "close_censored": True, "closed_ts": None}
+    kind = {"kind": "book_top_2min", "bid": 0.3, "ask": 0.5, "dataset": "polymarket_us"}
+    write(
+        tmp_path,
+        markets=[market("early", close_ref_ts=silent, **us)],
+        prices=[price("early", silent, **kind)],
+    )
+    early = history.load(tmp_path).markets["label_known_at"].to_list()
+    write(
+        tmp_path,
+        markets=[market("late", close_ref_ts=late, **us)],
+        prices=[price("late", late, **kind)],
+    )
+    known = history.load(tmp_path).markets["label_known_at"].to_list()
+
+    assert early == [FETCHED]
+    assert known == [late + WEEK]  # the fetching was earlier than the close: no witness
+
+
+def test_a_match_is_decided_after_its_start(tmp_path: Path) -> None:
+    match = market("m", dataset="cs2_prematch", closed_ts=None)
+    write(
+        tmp_path,
+        markets=[match],
+        prices=[price("m", NOON, dataset="cs2_prematch", kind="prematch_single")],
+    )
+
+    loaded = history.load(tmp_path)
+
+    assert loaded.markets["close_at"].to_list() == [NOON]
+    assert loaded.markets["label_known_at"].to_list() == [NOON + 6 * 3600]
+
+
+def test_prices_stamped_in_hindsight_are_marked(tmp_path: Path) -> None:
+    average = {"kind": "avg_window_one_day", "dataset": "unheard_of"}
+    write(
+        tmp_path,
+        markets=[
+            market("election", dataset="elections"),
+            market("fixing"),
+            market("averaged", dataset="unheard_of"),
+        ],
+        prices=[price("fixing", NOON - 9), price("averaged", NOON - 9, **average)],
+    )
+
+    loaded = history.load(tmp_path)
+
+    marked = dict(loaded.markets.select("market_key", "hindsight").iter_rows())
+    assert marked == {"election": True, "fixing": False, "averaged": True}
+
+
+@pytest.mark.parametrize(
+    ("source", "strength", "filed"),
+    [
+        ("repo outcome == final price side", "official", "price_inferred"),
+        ("final_price>=.95/<=.05 (no second source)", "derived", "price_inferred"),
+        ("final_price>=.95/<=.05 + close agrees", "derived_verified", "derived_verified"),
+        ("venue settlement", "official", "official"),
+        (None, "derived", "derived"),
+    ],
+)
+def test_an_answer_read_off_the_price_is_not_a_strong_one(
+    tmp_path: Path, source: str | None, strength: str, filed: str
+) -> None:
+    labels = {"label_source": source, "label_strength": strength}
+    epochs = {"outcome_source": source, "outcome_strength": strength}
+    write(tmp_path, markets=[market("a", **labels)], updown_epochs=[epoch("e", **epochs)])
+
+    assert history.load(tmp_path).markets["label_strength"].to_list() == [filed, filed]
+
+
+def test_quotes_that_cannot_be_used_are_counted_and_named(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        markets=[market("a")],
+        prices=[
+            price("a", NOON - 9),
+            price("a", NOON - 8, kind="astrology"),
+            price("a", NOON - 7, kind="astrology"),
+            price("stranger", NOON - 6),
+        ],
+    )
+
+    loaded = history.load(tmp_path)
+
+    assert prices_of(loaded, "a") == [0.4]
+    kinds, strangers = loaded.notes
+    assert kinds.startswith("prices.parquet: 2 quotes of the unknown kind 'astrology' left out")
+    assert strangers.startswith("prices.parquet: 1 quotes of 1 markets that no file describes")
+    assert "'stranger'" in strangers
+
+
+def test_a_misspelt_dataset_is_answered_with_the_known_ones(tmp_path: Path) -> None:
+    write(tmp_path, markets=[market("a")], updown_epochs=[epoch("e")])
+
+    with pytest.raises(history.BadHistory, match=r"no dataset fomcc.*btc_daily_range, kalshi_15m"):
+        history.load(tmp_path, datasets=["fomcc", "kalshi_15m"])
+
+
+def test_a_generated_folder_says_that_it_is_simulated(tmp_path: Path) -> None:
+    write(tmp_path, markets=[market("a")])
+    recorded = history.load(tmp_path)
+    (tmp_path / "simulated.json").write_text('{"simulated": true}')
+
+    assert (recorded.simulated, history.load(tmp_path).simulated) == (False, True)
+
+
+def test_how_long_a_quote_stays_fresh_depends_on_nothing_that_comes_later(tmp_path: Path) -> None:
+    rows = [price("a", NOON - 900, kind="clob_history_1m")]
+    later = price("a", NOON - 60, kind="onchain_fill")
+    write(tmp_path, markets=[market("a")], prices=rows)
+    before = history.load(tmp_path).max_age_s
+    write(tmp_path, markets=[market("a")], prices=[*rows, later])
+    after = history.load(tmp_path).max_age_s
+
+    assert before is not None
+    assert after is not None
+    assert (before.tolist(), after.tolist()) == ([900], [900, 86_400])

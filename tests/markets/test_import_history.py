@@ -318,3 +318,50 @@ def test_the_command_prints_a_table_for_people_and_json_for_machines(
     assert counts["archived"]["labels_only"] == 1
     assert "Imported history" in printed
     assert "labels_only: 1 rows kept in the archive only" in printed
+
+
+def test_a_simulated_folder_belongs_in_a_demo_and_is_marked_there(
+    folder: Path, settings: LazySettings
+) -> None:
+    (folder / "simulated.json").write_text('{"simulated": true}')
+
+    with pytest.raises(CommandError, match=r"simulated\.json says.*MODE=DEMO") as refused:
+        call_command("import_history", str(folder), "--json")
+    assert refused.value.returncode == 2
+    assert not Market.objects.exists()
+
+    settings.ENV = replace(settings.ENV, mode="DEMO")
+    run(folder)
+    run(folder)
+
+    assert set(Market.objects.values_list("origin", flat=True)) == {Origin.SANDBOX}
+    assert set(Event.objects.values_list("origin", flat=True)) == {Origin.SANDBOX}
+    assert Quote.objects.count() == 5
+    assert archive.load().simulated
+    assert not Market.objects.filter(origin=Origin.IMPORT).exists()
+
+
+def test_an_import_names_the_quotes_it_could_not_use(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prices = pl.read_parquet(folder / "prices.parquet")
+    odd = prices.head(1).with_columns(kind=pl.lit("astrology"), ts=pl.col("ts") + 1)
+    lost = prices.head(1).with_columns(market_key=pl.lit("stranger"))
+    pl.concat([prices, odd, lost]).write_parquet(folder / "prices.parquet")
+
+    call_command("import_history", str(folder), "--json")
+    notes = json.loads(capsys.readouterr().out)["notes"]
+    call_command("import_history", str(folder))
+    printed = " ".join(capsys.readouterr().out.split())
+
+    assert any("prices.parquet: 1 quotes of the unknown kind 'astrology'" in n for n in notes)
+    assert any("1 quotes of 1 markets that no file describes" in n for n in notes)
+    assert "unknown kind 'astrology'" in printed
+
+
+def test_a_misspelt_dataset_is_refused_with_the_known_ones(folder: Path) -> None:
+    with pytest.raises(CommandError, match=r"no dataset kalshi.*kalshi_15m.*labels_only") as no:
+        call_command("import_history", str(folder), "--dataset", "kalshi")
+
+    assert no.value.returncode == 2
+    run(folder, ("labels_only",))

@@ -14,6 +14,8 @@ from mlops.core import examples
 from mlops.core.snapshots import Decisions
 from mlops.models import LearningSettings
 from predictions.core import features
+from predictions.core.cells import BUCKETS
+from predictions.core.schema import COLUMN
 from tests.factories import MarketFactory, PredictionFactory, ResolutionFactory, ago
 from tests.mlops.worlds import HOUR, START, world
 
@@ -168,3 +170,34 @@ def test_the_recorded_history_becomes_examples_of_every_strongly_answered_datase
     assert (found.as_of <= found.known_at).all()
     assert isinstance(past.markets, pl.DataFrame)
     assert timedelta(seconds=float((found.known_at - found.as_of).max())) < timedelta(days=30)
+
+
+def test_moments_chosen_in_hindsight_teach_nothing_but_can_be_looked_at() -> None:
+    past = world(events=4)
+    marked = past.markets.with_columns(hindsight=pl.col("market_key") != "m0")
+    past = replace(past, markets=marked)
+
+    assert labels.examples(past, until=None, config=CONFIG).events == 1
+    assert len(np.unique(labels.decided(past, config=CONFIG).market)) == 4
+
+
+@pytest.mark.django_db
+def test_the_cell_of_a_live_example_is_that_of_its_forecast_not_of_an_end_moved_since() -> None:
+    market = MarketFactory(category="sports", scheduled_end_at=ago(-500 * HOUR))
+    vector = np.full(len(features.FEATURES), 0.5)
+    hours = {5.0: 1, 23.0: 2, 24.0: 3, np.nan: 5}
+    for place, left in enumerate(hours):
+        vector[COLUMN["hours_left"]] = left
+        PredictionFactory(
+            market=market,
+            as_of=ago((9 - 2.5 * place) * HOUR),
+            price=0.4,
+            schema_hash=features.SCHEMA_HASH,
+            vector=vector.astype("<f8").tobytes(),
+        )
+    ResolutionFactory(market=market, payout_0=1, resolved_at=ago(0), received_at=ago(0))
+
+    found = labels.learned(as_of=ago(-HOUR))
+
+    assert (found.cell % BUCKETS).tolist() == list(hours.values())
+    assert len(set((found.cell // BUCKETS).tolist())) == 1

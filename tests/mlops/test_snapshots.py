@@ -4,8 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from markets.core.series import QuoteSeries
+from markets.core.series import QuoteSeries, Snapshots
 from mlops.core.snapshots import HORIZONS, Clock, Decisions, decisions, horizon_of, latest
+from predictions.core.features import price_at
 
 HOUR = 3600.0
 
@@ -126,3 +127,45 @@ def test_erasing_the_future_changes_no_decision_before_it(times: list[int], hour
         before = full.as_of <= now
         after = erased.as_of <= now
         assert np.array_equal(getattr(full, mine)[before], getattr(erased, mine)[after])
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 5 * 3600), st.one_of(st.just(np.nan), st.floats(0.01, 0.99))),
+        min_size=1,
+        max_size=30,
+    ),
+    st.sampled_from([600.0, 2700.0, 7200.0]),
+)
+def test_the_price_of_a_decision_is_the_one_a_live_forecast_would_use(
+    rows: list[tuple[int, float]], max_age_s: float
+) -> None:
+    quotes = series([(float(t), p) for t, p in sorted(rows, key=lambda row: row[0])])
+    clock = Clock(
+        close_at=np.array([6 * HOUR]),
+        window_s=np.array([np.nan]),
+        max_age_s=np.array([max_age_s]),
+        single_stamp=np.array([False]),
+    )
+
+    found = decisions(quotes, clock, every_s=HOUR)
+
+    hours = np.arange(1, 6) * HOUR
+    hours = hours[hours >= quotes.known_at[0]]
+    live = price_at(quotes, Snapshots(market=np.zeros(len(hours), int), as_of=hours), max_age_s)
+    priced = np.isfinite(live)
+    assert found.as_of.tolist() == hours[priced].tolist()
+    assert found.price.tolist() == live[priced].tolist()
+
+
+def test_a_quote_is_stale_when_its_own_source_would_have_spoken_again() -> None:
+    quotes = series([(HOUR - 100.0, 0.4), (2 * HOUR - 100.0, 0.5)])
+    clock = Clock(
+        close_at=np.array([9 * HOUR]),
+        window_s=np.array([np.nan]),
+        max_age_s=np.array([2700.0]),
+        single_stamp=np.array([False]),
+        quote_max_age_s=np.array([60, 900], dtype=np.float32),
+    )
+
+    assert decisions(quotes, clock, every_s=HOUR).as_of.tolist() == [2 * HOUR]

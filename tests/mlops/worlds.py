@@ -64,7 +64,7 @@ def world(
             "single_stamp": False,
             "exclusive": False,
             "slug": "",
-            "max_age_s": 3600.0,
+            "hindsight": False,
         }
     )
     series = QuoteSeries(

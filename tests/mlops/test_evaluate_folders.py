@@ -1,0 +1,45 @@
+"""What an evaluation says about a folder's own weaknesses."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from markets import history
+from mlops import evaluate, holdout
+from tests.markets.history_folder import NOON, market, price, write
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    average = {"kind": "avg_window_one_day", "dataset": "elections"}
+    return write(
+        tmp_path,
+        markets=[market("a"), market("vote", dataset="elections", group_key="g2")],
+        prices=[
+            price("a", NOON - 4000),
+            price("a", NOON - 100, kind="astrology"),
+            price("vote", NOON - 4000, **average),
+        ],
+    )
+
+
+def test_decisions_at_moments_chosen_in_hindsight_are_scored_and_flagged(recorded: Path) -> None:
+    result = evaluate.run(recorded, as_of=NOW)
+
+    assert {c["dataset"]: c["hindsight"] for c in result["datasets"]} == {
+        "btc_daily_range": False,
+        "elections": True,
+    }
+
+
+def test_quotes_that_could_not_be_used_are_named_beside_the_scores(recorded: Path) -> None:
+    (recorded / "simulated.json").write_text("{}")
+    kept_back = holdout.run(history.load(recorded), share=0.5, seed=None, as_of=NOW)
+
+    for result in (evaluate.run(recorded, as_of=NOW), kept_back):
+        assert result["notes"][0].startswith("prices.parquet: 1 quotes of the unknown kind")
+        assert result["simulated"] is True
