@@ -1,26 +1,33 @@
 """Positions computed afresh from fills and redemptions, and where the stored ones differ."""
 
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+import structlog
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, Sum
 
 from config.kernel import locks, units
 from config.kernel.units import ZERO
-from trading.models import Fill, Position, Redemption, Side
+from trading.models import Account, Fill, Position, Redemption, Side, Transfer
+
+log = structlog.get_logger()
 
 Key = tuple[str, str, int]
 """Mode, wallet, outcome."""
+
+MarketKey = tuple[str, str, int]
+"""Mode, wallet, market."""
 
 COLUMNS = ("shares", "cost", "realised", "fees")
 
 
 @dataclass(slots=True, kw_only=True)
 class Sums:
-    """A position as its facts tell it."""
+    """A position as its facts tell it; `booked` is the cost of its shares without fees."""
 
     market_id: int
     opened_at: datetime
@@ -28,6 +35,7 @@ class Sums:
     cost: Decimal = ZERO
     realised: Decimal = ZERO
     fees: Decimal = ZERO
+    booked: Decimal = ZERO
     closed_at: datetime | None = field(default=None)
 
     def bought(self, fill: Fill) -> None:
@@ -35,14 +43,18 @@ class Sums:
         if self.shares == ZERO:
             self.opened_at = fill.received_at
         self.shares += fill.shares
-        self.cost += units.pay(fill.price * fill.shares) + fill.fee
+        notional = units.pay(fill.price * fill.shares)
+        self.cost += notional + fill.fee
+        self.booked += notional
         self.fees += fill.fee
         self.closed_at = None
 
     def left(self, shares: Decimal, proceeds: Decimal, at: datetime) -> None:
         """Take shares away for `proceeds`; more than there are leave none."""
         gone = min(shares, self.shares)
-        paid = units.decimal(self.cost * (gone / self.shares)) if self.shares else ZERO
+        part = gone / self.shares if self.shares else ZERO
+        paid = units.decimal(self.cost * part)
+        self.booked -= units.decimal(self.booked * part)
         self.shares -= gone
         self.cost -= paid
         self.realised += proceeds - paid
@@ -51,7 +63,11 @@ class Sums:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One column of one position that is not what its facts say."""
+    """One column of one position that is not what its facts say.
+
+    Besides the columns: `booked`, what the ledger holds for the position's market; `redeemed`, a
+    payout of shares that no fill explains. Neither can be written: a person has to look.
+    """
 
     mode: str
     outcome_id: int
@@ -65,8 +81,7 @@ def positions(*, apply: bool, as_of: datetime) -> list[Difference]:
     with transaction.atomic():
         for mode in sorted(set(Fill.objects.values_list("mode", flat=True))):
             locks.hold(f"portfolio:{mode}")
-        computed = from_facts()
-        found = list(_differences(computed, Position.objects.all()))
+        found, computed = _compare(ALL, Position.objects.all())
         if apply and found:
             _write(computed, as_of=as_of)
     return found
@@ -75,7 +90,8 @@ def positions(*, apply: bool, as_of: datetime) -> list[Difference]:
 def differences(*, mode: str, market_ids: Collection[int]) -> list[Difference]:
     """Compare the positions of one mode on these markets; call it under the mode's lock."""
     stored = Position.objects.filter(mode=mode, market_id__in=market_ids)
-    return list(_differences(from_facts(_FactsOf(mode=mode, market_ids=market_ids)), stored))
+    found, _computed = _compare(_FactsOf(mode=mode, market_ids=market_ids), stored)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,12 +111,32 @@ class _FactsOf:
 ALL = _FactsOf()
 
 
+def _compare(
+    which: _FactsOf, stored: Iterable[Position]
+) -> tuple[list[Difference], dict[Key, Sums]]:
+    computed, unexplained = _from_facts(which)
+    found = [
+        *_differences(computed, stored),
+        *_unlike_the_ledger(computed, _booked(which)),
+        *unexplained,
+    ]
+    return found, computed
+
+
 def from_facts(which: _FactsOf = ALL) -> dict[Key, Sums]:
     """Every position that fills ever opened, with redemptions applied in order of time."""
+    computed, _unexplained = _from_facts(which)
+    return computed
+
+
+def _from_facts(which: _FactsOf) -> tuple[dict[Key, Sums], list[Difference]]:
+    """The positions, and the payouts of shares that no fill explains."""
     sums: dict[Key, Sums] = {}
-    for at, _order, fact in sorted(_facts(which), key=lambda f: (f[0], f[1])):
+    unexplained: list[Difference] = []
+    # A payout follows the fills of its instant: only what was bought can be paid out.
+    for at, _after, _number, fact in sorted(_facts(which), key=lambda f: f[:3]):
         if isinstance(fact, Redemption):
-            _redeem(sums, fact, at)
+            unexplained += _redeem(sums, fact, at)
             continue
         order = fact.order
         key = (order.mode, order.wallet, order.outcome_id)
@@ -110,24 +146,70 @@ def from_facts(which: _FactsOf = ALL) -> dict[Key, Sums]:
         else:
             position.fees += fact.fee
             position.left(fact.shares, units.receive(fact.price * fact.shares) - fact.fee, at)
-    return sums
+    return sums, unexplained
 
 
-def _facts(which: _FactsOf) -> Iterable[tuple[datetime, int, Fill | Redemption]]:
+def _facts(which: _FactsOf) -> Iterable[tuple[datetime, bool, int, Fill | Redemption]]:
     trades = Fill.objects.filter(which.where("order__"))
-    for fill in trades.select_related("order").order_by("id"):
-        yield fill.received_at, fill.pk, fill
+    for fill in trades.select_related("order"):
+        yield fill.received_at, False, fill.pk, fill
     payouts = Redemption.objects.filter(which.where(), status=Redemption.Status.PAID)
-    for paid in payouts.order_by("id"):
-        yield paid.paid_at or paid.created_at, paid.pk, paid
+    for paid in payouts:
+        yield paid.paid_at or paid.created_at, True, paid.pk, paid
 
 
-def _redeem(sums: dict[Key, Sums], paid: Redemption, at: datetime) -> None:
-    """A redemption empties what is held of its market."""
-    for (mode, wallet, _outcome), position in sums.items():
-        same = (mode, wallet, position.market_id) == (paid.mode, paid.wallet, paid.market_id)
-        if same and position.shares == paid.shares:
-            position.left(paid.shares, paid.payout, at)
+def _redeem(sums: Mapping[Key, Sums], paid: Redemption, at: datetime) -> Iterator[Difference]:
+    """Take what was paid out from the one position of its market that had it."""
+    of_market = {
+        key: position
+        for key, position in sums.items()
+        if (*key[:2], position.market_id) == (paid.mode, paid.wallet, paid.market_id)
+    }
+    exact = [x for x in of_market.values() if x.shares == paid.shares]
+    enough = exact or [x for x in of_market.values() if x.shares > paid.shares]
+    if len(enough) == 1 or exact:
+        enough[0].left(paid.shares, paid.payout, at)
+        return
+    yield Difference(
+        mode=paid.mode,
+        outcome_id=next((key[2] for key in of_market), 0),
+        column="redeemed",
+        stored=paid.shares,
+        computed=max((x.shares for x in of_market.values()), default=None),
+    )
+
+
+def _booked(which: _FactsOf) -> dict[MarketKey, Decimal]:
+    """What the ledger holds as cost of positions, by market."""
+    totals: dict[MarketKey, Decimal] = defaultdict(lambda: ZERO)
+    for column, sign in (("credit", 1), ("debit", -1)):
+        rows = Transfer.objects.filter(
+            which.where(), market__isnull=False, **{column: Account.POSITIONS}
+        ).values_list("mode", "wallet", "market_id")
+        for mode, wallet, market_id, amount in rows.annotate(Sum("amount")):
+            totals[mode, wallet, market_id] += sign * units.decimal(amount)
+    return totals
+
+
+def _unlike_the_ledger(
+    computed: Mapping[Key, Sums], booked: Mapping[MarketKey, Decimal]
+) -> Iterator[Difference]:
+    """Markets whose cost in the ledger is not that of the shares which their facts leave."""
+    costs: dict[MarketKey, Decimal] = defaultdict(lambda: ZERO)
+    outcomes: dict[MarketKey, int] = {}
+    for (mode, wallet, outcome_id), position in computed.items():
+        costs[mode, wallet, position.market_id] += position.booked
+        outcomes.setdefault((mode, wallet, position.market_id), outcome_id)
+    for key in sorted(costs.keys() | booked.keys()):
+        ours, theirs = booked.get(key, ZERO), costs.get(key, ZERO)
+        if ours != theirs:
+            yield Difference(
+                mode=key[0],
+                outcome_id=outcomes.get(key, 0),
+                column="booked",
+                stored=ours,
+                computed=theirs,
+            )
 
 
 def _differences(computed: dict[Key, Sums], rows: Iterable[Position]) -> Iterable[Difference]:
@@ -144,7 +226,19 @@ def _differences(computed: dict[Key, Sums], rows: Iterable[Position]) -> Iterabl
 
 
 def _write(computed: dict[Key, Sums], *, as_of: datetime) -> None:
-    for (mode, wallet, outcome_id), sums in computed.items():
+    held = {(p.mode, p.wallet, p.outcome_id): p.shares for p in Position.objects.all()}
+    paid_out = set(
+        Redemption.objects.filter(status=Redemption.Status.PAID).values_list(
+            "mode", "wallet", "market_id"
+        )
+    )
+    for key, sums in computed.items():
+        mode, wallet, outcome_id = key
+        more = sums.shares > held.get(key, ZERO)
+        if more and (mode, wallet, sums.market_id) in paid_out:
+            # Shares of a market that has paid out would be paid out once more.
+            log.error("rebuild.refused", mode=mode, outcome_id=outcome_id, shares=str(sums.shares))
+            continue
         Position.objects.update_or_create(
             mode=mode,
             wallet=wallet,

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import structlog
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Max
 
 from config.kernel import audit, locks
 from config.kernel.modes import Mode
@@ -12,7 +12,7 @@ from config.kernel.units import ZERO
 from markets.models import Resolution
 from trading import claims, fills
 from trading.core.settlement import payout
-from trading.models import Position, Redemption
+from trading.models import Fill, Position, Redemption
 
 log = structlog.get_logger()
 
@@ -44,6 +44,7 @@ def _redeem(position_id: int, *, as_of: datetime) -> bool:
     per_share = resolution.payout_1 if position.outcome.index else resolution.payout_0
     paid = payout(position.shares, per_share)
     wallet, market_id = position.wallet, position.market_id
+    at = _after_its_fills(position, as_of=as_of)
     before = Redemption.objects.filter(mode=mode, wallet=wallet, market_id=market_id)
     redemption = Redemption.objects.create(
         mode=mode,
@@ -54,7 +55,7 @@ def _redeem(position_id: int, *, as_of: datetime) -> bool:
         payout=paid,
         status=Redemption.Status.PAID,
         created_at=as_of,
-        paid_at=as_of,
+        paid_at=at,
     )
     fills.close_cost(
         redemption.key,
@@ -62,12 +63,12 @@ def _redeem(position_id: int, *, as_of: datetime) -> bool:
         paid,
         position=position,
         kind="payout",
-        as_of=as_of,
+        as_of=at,
     )
     Position.objects.filter(pk=position.pk).update(
-        shares=ZERO, cost=ZERO, realised=F("realised") + paid - F("cost"), closed_at=as_of
+        shares=ZERO, cost=ZERO, realised=F("realised") + paid - F("cost"), closed_at=at
     )
-    claims.release_if_idle(mode=mode, wallet=wallet, market_id=market_id, as_of=as_of)
+    claims.release_if_idle(mode=mode, wallet=wallet, market_id=market_id, as_of=at)
     audit.record(
         "position.redeemed",
         actor="redeem",
@@ -77,3 +78,14 @@ def _redeem(position_id: int, *, as_of: datetime) -> bool:
     )
     log.info("position.redeemed", position_id=position.pk, payout=str(paid))
     return True
+
+
+def _after_its_fills(position: Position, *, as_of: datetime) -> datetime:
+    """`as_of`, or the newest fill of the position where another worker's clock was ahead."""
+    fills_of_it = Fill.objects.filter(
+        order__mode=position.mode,
+        order__wallet=position.wallet,
+        order__outcome_id=position.outcome_id,
+    )
+    newest: datetime | None = fills_of_it.aggregate(at=Max("received_at"))["at"]
+    return as_of if newest is None else max(as_of, newest)
