@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -81,8 +82,8 @@ def _decide(
     signal: Signal, candidate: Candidate | None, limits: LimitsConfig, *, as_of: datetime
 ) -> TradeIntent | None:
     """One signal: everything that may forbid it is read here, under the lock."""
-    config = TradingSettings.objects.current(as_of=as_of).as_config()
-    mode = config.mode
+    mode = TradingSettings.objects.newest().mode
+    config = replace(TradingSettings.objects.current(as_of=as_of).as_config(), mode=mode)
     locks.hold(f"portfolio:{mode}")
     ledger.open_books(mode, as_of=as_of)
     if candidate is None:

@@ -52,7 +52,7 @@ def snapshot(
     approval is being decided.
     """
     now = figures(mode, as_of=as_of)
-    settings = TradingSettings.objects.current(as_of=as_of)
+    switches = TradingSettings.objects.newest()
     point = equity.latest(mode, as_of=as_of)
     peak = equity.peak(mode, as_of=as_of)
     start = equity.day_start(mode, as_of=as_of)
@@ -64,7 +64,7 @@ def snapshot(
             strategy=strategy,
             market="" if market_id is None else str(market_id),
         ),
-        placing_orders=settings.placing_orders,
+        placing_orders=switches.placing_orders,
         cash=now.cash - now.reserved + freed,
         risk_equity=now.risk_equity,
         peak=now.risk_equity if peak is None else max(peak, now.risk_equity),

@@ -3,13 +3,24 @@
 from decimal import Decimal
 from typing import ClassVar
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from config.kernel.models import VersionedSettings
-from config.kernel.modes import STORED_MODES, Mode
+from config.kernel.modes import Mode
 from trading.core.contracts import TradingConfig
+
+BUILT = (Mode.DEMO, Mode.PAPER)
+"""Modes that can be chosen: live orders are not built yet."""
+
+MODE_FOLLOWS_PRICES = {
+    Mode.DEMO: "the prices of this installation are simulated, so its mode stays DEMO; "
+    "start one without --demo for PAPER",
+    Mode.PAPER: "the prices of this installation are a venue's, so its mode stays PAPER; "
+    "start one with --demo for DEMO",
+}
 
 SHARE = [MinValueValidator(0), MaxValueValidator(1)]
 
@@ -24,7 +35,7 @@ class TradingSettings(VersionedSettings):
     ]
 
     mode = models.CharField(
-        max_length=8, choices=[(m.value, m.label) for m in STORED_MODES], default=Mode.PAPER
+        max_length=8, choices=[(m.value, m.label) for m in BUILT], default=Mode.PAPER
     )
     placing_orders = models.BooleanField(
         default=True, help_text="master switch; off = watch and collect only"
@@ -81,7 +92,15 @@ class TradingSettings(VersionedSettings):
         verbose_name = verbose_name_plural = "trading settings"
 
     def clean(self) -> None:
-        """STRONG is not below MEDIUM."""
+        """STRONG is not below MEDIUM; the mode is that of the prices: DEMO in a demo, else PAPER.
+
+        No order is live.
+        """
+        if self.mode == Mode.LIVE:
+            raise ValidationError({"mode": "live orders are not built yet; choose PAPER or DEMO"})
+        served = Mode.DEMO if settings.ENV.mode == Mode.DEMO else Mode.PAPER
+        if self.mode != served:
+            raise ValidationError({"mode": MODE_FOLLOWS_PRICES[served]})
         if self.strong_above < self.medium_above:
             raise ValidationError({"strong_above": "must not be below the bound of MEDIUM"})
 

@@ -113,7 +113,7 @@ def claim(intent_id: UUID, *, as_of: datetime) -> Order | None:
 def _obstacle(intent: TradeIntent, *, as_of: datetime) -> tuple[str, str]:
     """The status an intent ends in instead of being sent, and why; empty where it may go."""
     status = TradeIntent.Status
-    settings = TradingSettings.objects.current(as_of=as_of)
+    switches = TradingSettings.objects.newest()
     state = halts.state(
         as_of=as_of, mode=intent.mode, strategy=intent.strategy, market=str(intent.market_id)
     )
@@ -121,9 +121,11 @@ def _obstacle(intent: TradeIntent, *, as_of: datetime) -> tuple[str, str]:
         return status.EXPIRED, "its time ran out"
     if state != TradingState.ACTIVE:
         return status.REJECTED, f"trading is {state}"
-    if not settings.placing_orders:
+    if not switches.placing_orders:
         return status.REJECTED, "NOT_PLACING: the switch for placing orders is off"
-    if settings.dry_run:
+    if switches.mode != intent.mode:
+        return status.REJECTED, f"trading was switched from {intent.mode} to {switches.mode}"
+    if switches.dry_run:
         return status.EXECUTED_DRYRUN, "dry run: no order was made"
     if intent.mode == Mode.LIVE:
         return status.REJECTED, "LIVE orders are not built in this version"

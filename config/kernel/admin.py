@@ -67,7 +67,7 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         model: type[VersionedSettings] = self._meta.model
-        before = model.objects.current(as_of=timezone.now())
+        before = model.objects.newest()
         known = {name: value for name, value in before.values().items() if name in cleaned}
         if before.version and all(cleaned[name] == value for name, value in known.items()):
             raise forms.ValidationError(
@@ -83,10 +83,10 @@ class VersionList(ChangeList):  # type: ignore[misc]
         super().get_results(request)
         numbers = {row.version - 1 for row in self.result_list}
         before = {row.version: row for row in self.model.objects.filter(version__in=numbers)}
-        newest = self.model.objects.order_by("-version").values_list("version", flat=True).first()
+        in_force = self.model.objects.current(as_of=timezone.now()).version
         for row in self.result_list:
             row.before = before.get(row.version - 1)
-            row.is_newest = row.version == newest
+            row.in_force = row.version == in_force
 
 
 def difference(row: VersionedSettings, before: VersionedSettings | None) -> list[str]:
@@ -137,14 +137,14 @@ class SettingsAdmin(ModelAdmin):  # type: ignore[misc]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         wanted = request.GET.get("from", "")
-        row = self.model.objects.filter(version=wanted).first() if wanted.isdigit() else None
-        source = row or self.model.objects.current(as_of=timezone.now())
+        row = self.model.objects.filter(version=wanted).first() if wanted.isdecimal() else None
+        source = row or self.model.objects.newest()
         return dict(source.values())
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        current = self.model.objects.current(as_of=timezone.now())
+        current = self.model.objects.newest()
         title = f"Change {self.opts.verbose_name}: version {current.version + 1}"
         return super().add_view(  # type: ignore[no-any-return]
             request,
@@ -168,7 +168,7 @@ class SettingsAdmin(ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="In force", boolean=True)
     def in_force(self, obj: Any) -> bool:
-        return bool(obj.is_newest)
+        return bool(obj.in_force)
 
     @admin.display(description="What changed")
     def what_changed(self, obj: Any) -> str:

@@ -51,6 +51,14 @@ class SettingsManager(models.Manager[Any]):
             else self.model(version=0, created_at=as_of, reason="built-in defaults")
         )
 
+    def newest(self) -> Any:
+        """The version saved last, whatever its stamp says; the defaults where none was saved.
+
+        Switches are read here: what a person turned off must not wait for a clock or a cycle.
+        """
+        row = self.order_by("-version").first()
+        return row if row is not None else self.model(version=0, reason="built-in defaults")
+
 
 class VersionedSettings(models.Model):
     """Settings whose every change is a new row: who, when, why.

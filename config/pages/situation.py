@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, Max, OuterRef, Subquery, Sum
 
 from config.kernel.models import Heartbeat
@@ -41,7 +42,8 @@ class Banner:
     @property
     def honesty(self) -> str:
         """One sentence that says what is simulated."""
-        return HONESTY[Mode(self.mode)]
+        # A demo's prices are simulated whatever a row says about the mode of its books.
+        return HONESTY[Mode.DEMO if settings.ENV.mode == Mode.DEMO else Mode(self.mode)]
 
     @property
     def simulated(self) -> bool:
@@ -113,7 +115,7 @@ def _bar(stage: str, reason: str, count: int, largest: int) -> dict[str, Any]:
 
 def banner(*, as_of: datetime) -> Banner:
     """Mode, state and open halts, read uncached."""
-    config = TradingSettings.objects.current(as_of=as_of)
+    config = TradingSettings.objects.newest()
     open_now = Halt.objects.filter(released_at__isnull=True).order_by("-opened_at")
     return Banner(
         mode=config.mode,

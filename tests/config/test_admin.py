@@ -1,6 +1,7 @@
 """The control room: facts are read-only, settings grow versions, one click halts and two resume."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -206,6 +207,25 @@ def test_an_older_version_can_be_taken_up_again(client: Client) -> None:
     client.post(reverse(name(IngestSettings, "add")), sent)
 
     assert IngestSettings.objects.get(version=3).max_tracked == 100
+
+
+def test_a_version_saved_while_the_clock_was_ahead_is_not_called_in_force(client: Client) -> None:
+    make.trading_settings(max_spread=0.04)
+    ahead = make.trading_settings(max_spread=0.03)
+    TradingSettings.objects.filter(pk=ahead.pk).update(
+        created_at=timezone.now() + timedelta(hours=1)
+    )
+
+    rows = client.get(reverse("admin:trading_tradingsettings_changelist")).context["cl"].result_list
+
+    assert [(row.version, row.in_force) for row in rows] == [(2, False), (1, True)]
+
+
+@pytest.mark.parametrize("version", ["²", "-1", "x", "9" * 40])
+def test_a_version_that_is_none_is_not_taken_up(client: Client, version: str) -> None:
+    url = reverse("admin:trading_tradingsettings_add")
+
+    assert client.get(url, {"from": version}).status_code == 200
 
 
 def test_the_history_says_what_each_version_changed(client: Client) -> None:

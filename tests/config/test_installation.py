@@ -2,10 +2,12 @@
 
 import json
 import socket
+from dataclasses import replace
 from io import StringIO
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
@@ -21,6 +23,23 @@ from trading.settings import TradingSettings
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture
+def in_a_demo(settings):
+    settings.ENV = replace(settings.ENV, mode="DEMO")
+
+
+@pytest.mark.parametrize(("prices", "wrong"), [("DEMO", "PAPER"), ("PAPER", "DEMO")])
+def test_the_mode_cannot_claim_other_prices_than_the_installation_has(settings, prices, wrong):
+    settings.ENV = replace(settings.ENV, mode=prices)
+    installation.seed(mode=prices, as_of=timezone.now())
+
+    with pytest.raises(ValidationError, match=f"stays {prices}"):
+        revise.settings(
+            TradingSettings, {"mode": wrong}, author=None, reason="x", as_of=timezone.now()
+        )
+
+
+@pytest.mark.usefixtures("in_a_demo")
 def test_the_demo_preset_is_saved_with_its_reason_and_only_once():
     now = timezone.now()
 
@@ -39,6 +58,7 @@ def test_every_value_of_the_preset_differs_from_the_built_in_default():
         assert not same, f"{model.__name__}: {same}"
 
 
+@pytest.mark.usefixtures("in_a_demo")
 def test_what_a_person_tuned_in_the_demo_is_kept():
     demo.apply(as_of=timezone.now())
     changes = {"max_positions": 7}
@@ -58,7 +78,8 @@ def test_a_demo_never_enters_the_database_of_another_mode():
 
 
 @pytest.mark.parametrize("mode", ["PAPER", "DEMO"])
-def test_a_seed_leaves_mode_experts_and_timetable(mode):
+def test_a_seed_leaves_mode_experts_and_timetable(mode, settings):
+    settings.ENV = replace(settings.ENV, mode=mode)
     installation.seed(mode=mode, as_of=timezone.now())
     installation.seed(mode=mode, as_of=timezone.now())
 
@@ -67,6 +88,7 @@ def test_a_seed_leaves_mode_experts_and_timetable(mode):
     assert PeriodicTask.objects.filter(name="cycle").exists()
 
 
+@pytest.mark.usefixtures("in_a_demo")
 def test_the_demo_leaves_the_models_of_the_other_settings_valid():
     demo.apply(as_of=timezone.now())
 

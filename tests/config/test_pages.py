@@ -1,5 +1,6 @@
 """Pages show what is, say what is simulated, and stay cheap."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,10 @@ def test_every_page_says_that_paper_trading_is_simulated(client: Client, name: s
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_page_says_that_a_demo_world_is_not_real(client: Client, name: str) -> None:
-    make.trading_settings(mode="DEMO")
+def test_every_page_says_that_a_demo_world_is_not_real(
+    client: Client, settings: Any, name: str
+) -> None:
+    settings.ENV = replace(settings.ENV, mode="DEMO")
 
     assert (
         "No market, price or dollar on this page is real"

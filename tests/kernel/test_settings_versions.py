@@ -48,6 +48,16 @@ def test_what_was_in_force_then_stays_known() -> None:
     assert before.version == 0
 
 
+def test_switches_are_read_from_the_version_saved_last_whatever_its_stamp() -> None:
+    assert RiskLimits.objects.newest().version == 0
+    change(max_positions=3)
+    ahead = NOW + timedelta(hours=1)
+    revise.settings(RiskLimits, {"max_positions": 4}, author=None, reason="x", as_of=ahead)
+
+    assert RiskLimits.objects.newest().max_positions == 4
+    assert RiskLimits.objects.current(as_of=NOW).max_positions == 3
+
+
 def test_a_change_is_audited_with_both_values() -> None:
     change(UserFactory(username="ann"), max_positions=3)
 

@@ -195,6 +195,15 @@ def test_monitoring_only_makes_no_intents():
     assert denials() == ["NOT_PLACING"]
 
 
+def test_a_switch_saved_after_the_cycle_began_makes_no_intents():
+    a_market_worth_buying()
+    factories.trading_settings(placing_orders=False)
+    TradingSettings.objects.update(created_at=ahead(3600))
+
+    assert decided() == 0
+    assert denials() == ["NOT_PLACING"]
+
+
 def test_a_stale_book_is_not_decided_on():
     a_market_worth_buying()
     books_are_open(as_of=NOW)

@@ -21,6 +21,7 @@ from tests.trading.world import (
 from trading import intents, ledger, orders, portfolio, redeem, submit
 from trading.adapters.paper import Paper
 from trading.models import Account, Claim, Fill, Order, Position, Redemption, TradeIntent
+from trading.settings import TradingSettings
 from trading.venue import Execution, Receipt, Rejected, Unsent
 
 pytestmark = pytest.mark.django_db
@@ -187,6 +188,25 @@ def test_the_master_switch_is_read_when_an_order_is_claimed():
 
     intent.refresh_from_db()
     assert (intent.status, Order.objects.count()) == ("REJECTED", 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"placing_orders": False}, "REJECTED"),
+        ({"dry_run": True}, "EXECUTED_DRYRUN"),
+        ({"mode": "DEMO"}, "REJECTED"),
+    ],
+)
+def test_a_switch_saved_after_the_cycle_began_stops_its_orders(change, status):
+    intent = an_intent()
+    factories.trading_settings(**change)
+    TradingSettings.objects.update(created_at=ahead(3600))
+
+    submit.run(as_of=NOW, venues=paper())
+
+    intent.refresh_from_db()
+    assert (intent.status, Order.objects.count()) == (status, 0)
 
 
 def test_a_dry_run_ends_without_an_order():
