@@ -21,13 +21,13 @@ import django  # noqa: E402 - settings come first
 
 django.setup()
 
-import numpy as np  # noqa: E402
-import polars as pl  # noqa: E402
-from django.db import connection  # noqa: E402
-from django.test.runner import DiscoverRunner  # noqa: E402
+import numpy as np  # noqa: E402 - settings come first
+import polars as pl  # noqa: E402 - settings come first
+from django.db import connection  # noqa: E402 - settings come first
+from django.test.runner import DiscoverRunner  # noqa: E402 - settings come first
 
-from config.kernel import vendor  # noqa: E402
-from markets.models import Event, Market, Quote  # noqa: E402
+from config.kernel import vendor  # noqa: E402 - settings come first
+from markets.models import Event, Market, Quote  # noqa: E402 - settings come first
 
 ROWS, MARKETS, CYCLE = 600_000, 2000, 2000
 NAIVE_ROWS, PEER_ROWS = 400, 20_000

@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from config.kernel.clocks import Clock, given
 from config.kernel.locks import LeaderLock
 from markets import catalog, queries, quotes, resolutions, universe
 from markets.models import Market
@@ -19,43 +20,48 @@ class CycleRunning(RuntimeError):
     """Another process is inside the same cycle now."""
 
 
-def run(*, as_of: datetime, epochs_only: bool = False) -> dict[str, Any]:
+def run(
+    *, as_of: datetime, epochs_only: bool = False, clock: Clock | None = None
+) -> dict[str, Any]:
     """Quotes → forecasts → decisions of the tracked markets, or of the up/down epochs among them.
 
-    Returns what each stage did. Raises `CycleRunning` while another process runs the same cycle;
+    Returns what each stage did. With a `clock` every stage has its own instant, so that a forecast
+    sees the books that were fetched for it; without one all happen at `as_of`. Raises `CycleRunning` while another process runs the same cycle;
     the next slot comes soon enough.
     """
     lock = LeaderLock("fast_cycle" if epochs_only else "cycle")
     if not lock.held():
         raise CycleRunning("another process is inside this cycle; nothing was done")
     try:
-        return _stages(as_of, epochs_only=epochs_only)
+        return _stages(as_of, epochs_only=epochs_only, clock=clock)
     finally:
         lock.release()
 
 
-def _stages(as_of: datetime, *, epochs_only: bool) -> dict[str, Any]:
+def _stages(as_of: datetime, *, epochs_only: bool, clock: Clock | None) -> dict[str, Any]:
+    now = given(clock, as_of)
     ids = queries.tracked_ids(as_of=as_of)
     if epochs_only:
         epochs = Market.objects.filter(pk__in=ids, window_s__isnull=False)
         ids = list(epochs.values_list("pk", flat=True))
     done: dict[str, Any] = {"tracked": len(ids)}
-    done["quotes"] = quotes.refresh(ids, as_of=as_of) if ids else 0
-    done["predictions"] = predict.run(as_of=as_of, market_ids=ids) if ids else 0
-    return {**done, "trading": trading_cycle.run(as_of=as_of)}
+    done["quotes"] = quotes.refresh(ids, as_of=as_of, clock=clock) if ids else 0
+    done["predictions"] = predict.run(as_of=now(), market_ids=ids) if ids else 0
+    return {**done, "trading": trading_cycle.run(as_of=now(), clock=clock)}
 
 
-def everything(*, as_of: datetime) -> dict[str, Any]:
+def everything(*, as_of: datetime, clock: Clock | None = None) -> dict[str, Any]:
     """What the timetable does, once and in order: catalogue, universe, results, cycle.
 
     A stage that fails is reported under its name and the next one still runs: old markets settle
     even when the catalogue is down.
     """
+    now = given(clock, as_of)
     stages: tuple[tuple[str, Callable[[], Any]], ...] = (
-        ("catalogue", lambda: catalog.sync(as_of=as_of)),
-        ("universe", lambda: universe.refresh(as_of=as_of)),
-        ("resolutions", lambda: resolutions.check(as_of=as_of)),
-        ("cycle", lambda: run(as_of=as_of)),
+        ("catalogue", lambda: catalog.sync(as_of=now())),
+        ("universe", lambda: universe.refresh(as_of=now(), clock=clock)),
+        ("resolutions", lambda: resolutions.check(as_of=now())),
+        ("cycle", lambda: run(as_of=now(), clock=clock)),
     )
     return {name: _attempt(name, stage) for name, stage in stages}
 
@@ -63,6 +69,8 @@ def everything(*, as_of: datetime) -> dict[str, Any]:
 def _attempt(name: str, stage: Callable[[], Any]) -> Any:
     try:
         return stage()
+    except CycleRunning:
+        return {"running_elsewhere": True}
     except Exception as failure:
         log.exception("cycle.stage_failed", stage=name)
         return {"error": f"{type(failure).__name__}: {failure}"}

@@ -1,14 +1,13 @@
 """Is this installation fit to run? Each check says what it found and how to mend it."""
 
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -16,13 +15,14 @@ from django.db.migrations.executor import MigrationExecutor
 from config import health
 from config.kernel.modes import Mode
 from config.pages import situation
+from markets.adapters import clob_data, http
+from markets.core.wire import NotUnderstood
 from predictions.models import ExpertState, ModelVersion
 from risk import halts
 from risk.models import TradingState
 from trading.settings import TradingSettings
 
 LEAST_PYTHON = (3, 11)
-VENUE_TIMEOUT_S = 5.0
 CLOCK_TOLERANCE_S = 2.0
 OK, WARNING, FAILED = "ok", "warning", "failed"
 
@@ -81,7 +81,7 @@ def examine(*, as_of: datetime) -> Report:
             mode=settings.ENV.mode, findings=tuple(findings), unmet_for_live=("migrations",)
         )
     mode = str(TradingSettings.objects.current(as_of=as_of).mode)
-    reply = _venue_reply()
+    asked = _ask_venue()
     findings += [
         _guarded("broker", _broker, "start the broker, or unset REDIS_URL to use files"),
         _guarded(
@@ -90,8 +90,8 @@ def examine(*, as_of: datetime) -> Report:
         _guarded("artefacts", _artefacts, "train again with `manage.py train`"),
         _heartbeats(as_of=as_of),
         _state(mode, as_of=as_of),
-        _venue(reply),
-        _clock(reply),
+        _venue(asked),
+        _clock(asked),
     ]
     return Report(mode=mode, findings=tuple(findings), unmet_for_live=tuple(_live_gates(findings)))
 
@@ -194,44 +194,54 @@ def _state(mode: str, *, as_of: datetime) -> Finding:
     )
 
 
-def _venue_reply() -> httpx.Response | Exception:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What came of asking the venue for its time; `skew_s` is our clock minus its."""
+
+    said: str
+    took_ms: float = 0.0
+    skew_s: float | None = None
+
+
+def _ask_venue() -> Asked:
+    client = clob_data.ClobData(settings.ENV.venue_clob_url, attempts=1)
+    begin = time.perf_counter()
     try:
-        return httpx.get(f"{settings.ENV.venue_clob_url}/time", timeout=VENUE_TIMEOUT_S)
-    except (httpx.HTTPError, OSError) as failure:
-        return failure
+        stated = client.server_time()
+    except (http.VenueUnreachable, http.VenueRefused, NotUnderstood) as failure:
+        return Asked(said=str(failure)[:200])
+    finally:
+        client.close()
+    took = time.perf_counter() - begin
+    now = datetime.now(UTC)  # noqa: TID251 - the clock is what is examined
+    return Asked(said="", took_ms=took * 1000, skew_s=(now - stated).total_seconds())
 
 
-def _venue(reply: httpx.Response | Exception) -> Finding:
+def _venue(asked: Asked) -> Finding:
     host = settings.ENV.venue_clob_url
-    if isinstance(reply, httpx.Response) and reply.status_code == httpx.codes.OK:
-        took = reply.elapsed.total_seconds() * 1000
-        return Finding(check="venue", level=OK, detail=f"{host} answers in {took:.0f} ms")
-    said = (
-        f"HTTP {reply.status_code}" if isinstance(reply, httpx.Response) else type(reply).__name__
-    )
+    if asked.skew_s is not None:
+        return Finding(check="venue", level=OK, detail=f"{host} answers in {asked.took_ms:.0f} ms")
     return Finding(
         check="venue",
         level=FAILED,
-        detail=f"{host}: {said}",
+        detail=f"{host}: {asked.said}",
         remedy="check the network and VENUE_CLOB_URL; without a venue, `make demo` brings its own",
     )
 
 
-def _clock(reply: httpx.Response | Exception) -> Finding:
-    stated = reply.headers.get("date") if isinstance(reply, httpx.Response) else None
-    if stated is None or not isinstance(reply, httpx.Response):
+def _clock(asked: Asked) -> Finding:
+    if asked.skew_s is None:
         return Finding(
             check="clock",
             level=WARNING,
             detail="not compared: the venue did not state its time",
             remedy="check the network first",
         )
-    skew = (datetime.now(UTC) - parsedate_to_datetime(stated)).total_seconds()  # noqa: TID251 - the clock is what is examined
-    good = abs(skew) <= CLOCK_TOLERANCE_S + 1  # the header has whole seconds
+    good = abs(asked.skew_s) <= CLOCK_TOLERANCE_S + 1  # the venue states whole seconds
     return Finding(
         check="clock",
         level=OK if good else FAILED,
-        detail=f"{skew:+.0f} s against the venue",
+        detail=f"{asked.skew_s:+.0f} s against the venue",
         remedy=""
         if good
         else "synchronise the clock (NTP); books would look stale or from the future",

@@ -1,6 +1,7 @@
 """What every admin page is made of: facts that are only read, settings that only grow versions."""
 
 import json
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -54,6 +55,17 @@ class FactInline(_ReadOnly, TabularInline):  # type: ignore[misc]
     tab = False
 
 
+def four(column: str, heading: str) -> Callable[[Any, Any], str]:
+    """A list column that shows a number with four decimals, `–` where there is none."""
+
+    @admin.display(description=heading, ordering=column)
+    def shown(self: Any, obj: Any) -> str:
+        value = getattr(obj, column)
+        return "–" if value is None else f"{value:.4f}".replace("-", "−")
+
+    return shown
+
+
 def pretty_json(text: str) -> str:
     """Stored JSON as an indented block; text that is not JSON stays as it is."""
     with suppress(ValueError):
@@ -104,17 +116,19 @@ class SettingsAdmin(ModelAdmin):  # type: ignore[misc]
 
     form = SettingsForm
     ordering = ("-version",)
-    list_display = ("version", "in_force", "created_at", "author", "reason", "what_changed")
+    list_display = ("version", "in_force", "created_at", "by", "reason", "what_changed")
     list_display_links = ("version",)
     list_select_related = ("author",)
     show_full_result_count = False
     change_form_template = "admin/settings/change_form.html"
     actions = None
+    LABELS: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """Column → (what people call it, unit and meaning)."""
     ONE_BUTTON: ClassVar[dict[str, bool]] = {
         "show_save_and_add_another": False,
         "show_save_and_continue": False,
     }
-    ABOUT: ClassVar[tuple[str, ...]] = ("version", "created_at", "author", "what_changed")
+    ABOUT: ClassVar[tuple[str, ...]] = ("version", "created_at", "by", "what_changed")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -127,6 +141,11 @@ class SettingsAdmin(ModelAdmin):  # type: ignore[misc]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("author")  # type: ignore[no-any-return]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        labels = {name: label for name, (label, _) in self.LABELS.items()}
+        helps = {name: meaning for name, (_, meaning) in self.LABELS.items()}
+        return super().get_form(request, obj, labels=labels, help_texts=helps, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return self.ABOUT if obj is not None else ()
@@ -166,9 +185,14 @@ class SettingsAdmin(ModelAdmin):  # type: ignore[misc]
         changed = "; ".join(difference(row, before)) or "the defaults, written down"
         self.message_user(request, f"Version {row.version} is in force: {changed}.")
 
-    @admin.display(description="In force", boolean=True)
-    def in_force(self, obj: Any) -> bool:
-        return bool(obj.in_force)
+    @admin.display(description="In force")
+    def in_force(self, obj: Any) -> str:
+        return "in force" if obj.in_force else "–"
+
+    @admin.display(description="Author", ordering="author")
+    def by(self, obj: Any) -> str:
+        """Who saved it; the presets are nobody's."""
+        return "system" if obj.author is None else str(obj.author)
 
     @admin.display(description="What changed")
     def what_changed(self, obj: Any) -> str:
@@ -202,7 +226,7 @@ class HeartbeatAdmin(FactAdmin):
 
     @admin.display(description="Fresh", boolean=True)
     def fresh(self, obj: Heartbeat) -> bool:
-        return not obj.is_stale(as_of=timezone.now())
+        return not obj.is_late(as_of=timezone.now())
 
 
 @admin.register(Job)

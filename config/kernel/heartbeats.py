@@ -1,4 +1,4 @@
-"""Record and read the heartbeats of components."""
+"""Record the heartbeats of components."""
 
 from datetime import datetime
 
@@ -10,8 +10,3 @@ def beat(component: str, *, period_s: int, as_of: datetime, note: str = "") -> N
     Heartbeat.objects.update_or_create(
         component=component, defaults={"beat_at": as_of, "period_s": period_s, "note": note[:200]}
     )
-
-
-def stale(*, as_of: datetime) -> list[Heartbeat]:
-    """Components whose last beat is older than three periods."""
-    return [h for h in Heartbeat.objects.order_by("component") if h.is_stale(as_of=as_of)]

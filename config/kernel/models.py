@@ -133,16 +133,19 @@ class Heartbeat(models.Model):
     component = models.CharField(max_length=60, primary_key=True)
     beat_at = models.DateTimeField()
     period_s = models.PositiveIntegerField(
-        help_text="a beat is due every so many seconds; stale after three"
+        help_text="a beat is due every so many seconds; late after two of them"
     )
     note = models.CharField(max_length=200, blank=True, default="")
 
     def __str__(self) -> str:
         return self.component
 
-    def is_stale(self, *, as_of: datetime) -> bool:
-        """Whether more than three periods passed without a beat."""
-        return (as_of - self.beat_at).total_seconds() > 3 * self.period_s
+    # One missed beat may be a restart; after two periods somebody should look.
+    LATE_AFTER_PERIODS: ClassVar[int] = 2
+
+    def is_late(self, *, as_of: datetime) -> bool:
+        """Whether more than two periods passed without a beat."""
+        return (as_of - self.beat_at).total_seconds() > self.LATE_AFTER_PERIODS * self.period_s
 
 
 class Job(models.Model):

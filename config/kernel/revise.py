@@ -42,12 +42,12 @@ def settings(
     after.full_clean(exclude=["author"])
     difference = after.changed_from(before)
     if not difference and before.version:
-        raise NothingChanged(f"{model._meta.verbose_name}: nothing differs from v{before.version}")  # noqa: SLF001
+        raise NothingChanged(f"{model._meta.verbose_name}: nothing differs from v{before.version}")  # noqa: SLF001 - as above
     after.save(force_insert=True)
     audit.record(
         "settings.revised",
         actor=author.get_username() if after.author else "system",
-        subject=f"{model._meta.label}:v{after.version}",  # noqa: SLF001
+        subject=f"{model._meta.label}:v{after.version}",  # noqa: SLF001 - as above
         data={
             "reason": reason,
             "changes": {k: [str(a), str(b)] for k, (a, b) in difference.items()},

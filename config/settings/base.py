@@ -98,11 +98,6 @@ def database_settings(database: environment.Database) -> dict[str, Any]:
 
 ENV.state_dir.mkdir(parents=True, exist_ok=True)
 DATABASES = {"default": database_settings(ENV.database)}
-CACHES: dict[str, dict[str, Any]] = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": ENV.redis_url}
-    if ENV.redis_url
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
-}
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -123,8 +118,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False
-DATETIME_FORMAT = "Y-m-d H:i:s"
-DATE_FORMAT = "Y-m-d"
+FORMAT_MODULE_PATH = ["config.formats"]
 STATIC_URL = "static/"
 STATIC_ROOT = ENV.state_dir / "static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
@@ -161,7 +155,7 @@ UNFOLD = {
     "ENVIRONMENT": "config.admin_site.environment_label",
     "DASHBOARD_CALLBACK": "config.admin_site.control_room",
     "SHOW_HISTORY": True,
-    "SIDEBAR": {"show_search": True, "show_all_applications": True},
+    "SIDEBAR": {"show_search": True, "navigation": "config.admin_site.navigation"},
 }
 
 CELERY_TIMEZONE = "UTC"

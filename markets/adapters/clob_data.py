@@ -34,6 +34,10 @@ class ClobData:
         self.simulated = http.is_local(base_url)
         self._http = http.session(base_url, limits=LIMITS, transport=transport, attempts=attempts)
 
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
     def server_time(self) -> datetime:
         """The venue's clock, whole seconds."""
         return wire.server_time(self._http.get("/time"))

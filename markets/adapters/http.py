@@ -96,6 +96,10 @@ class Session:
         self.budget = budget
         self.attempts = attempts
 
+    def close(self) -> None:
+        """Give the connections back."""
+        self.client.close()
+
     def get(self, path: str, params: Params = ()) -> bytes:
         """The body of a GET, tried again while the venue is silent, busy or broken.
 

@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,11 @@ class Venue(http.server.BaseHTTPRequestHandler):
     lag = 0.0
 
     def do_GET(self) -> None:
+        body = str(int(timezone.now().timestamp() + self.lag)).encode()
         self.send_response(200)
-        self.send_header("Content-Length", "2")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(b"{}")
-
-    def date_time_string(self, timestamp: float | None = None) -> str:
-        return super().date_time_string(timezone.now().timestamp() + self.lag)
+        self.wfile.write(body)
 
     def log_message(self, *args: Any) -> None:
         pass
@@ -152,6 +151,20 @@ def test_status_as_json_tells_a_program_that_something_is_wrong() -> None:
     assert body["late"] == ["beat"]
 
 
+def test_status_as_json_holds_what_status_prints_and_every_cent() -> None:
+    make.EquityPointFactory(cash="12345.000001")
+    heartbeats.beat("beat", period_s=10, as_of=timezone.now())
+
+    body = json.loads(run("status", "--json")[1])
+
+    assert Decimal(body["cash"]) == Decimal("12345.000001")
+    for money in ("risk_equity", "open_cost", "redeemable", "realised", "fees"):
+        assert isinstance(body[money], str), money
+    assert isinstance(body["drawdown"], float)
+    assert [beat["component"] for beat in body["beats"]] == ["beat"]
+    assert "No real money moves" in body["honesty"]
+
+
 def test_the_funnel_counts_by_stage_and_reason() -> None:
     now = timezone.now()
     for _ in range(2):
@@ -162,7 +175,10 @@ def test_the_funnel_counts_by_stage_and_reason() -> None:
     rows = json.loads(printed)["funnel"]
     assert code == 0
     assert any(r["reason"] == "NET_EDGE_TOO_SMALL" and r["count"] == 2 for r in rows), rows
-    assert "net edge too small" in run("funnel")[1]
+    assert {r["unit"] for r in rows} == {"markets", "forecasts", "orders"}
+    printed = run("funnel", "--since", "30m")[1]
+    assert "net edge too small" in printed
+    assert "forecasts, last 30 min" in printed
 
 
 def test_a_span_is_a_number_and_a_unit_or_a_date() -> None:

@@ -83,7 +83,9 @@ def test_a_cycle_in_another_process_is_not_doubled(venue):
     with pytest.raises(cycle.CycleRunning):
         cycle.run(as_of=venue.now)
     tasks.run_cycle()
+    report = cycle.everything(as_of=venue.now)
 
+    assert report["cycle"] == {"running_elsewhere": True}
     assert not Prediction.objects.exists()
     other.release()
 

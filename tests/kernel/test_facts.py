@@ -23,7 +23,10 @@ def trigger_names() -> set[str]:
     postgres = (
         "SELECT event_object_table || ':' || event_manipulation FROM information_schema.triggers"
     )
-    sqlite = "SELECT tbl_name || ':' || replace(name, tbl_name || '_refuses_', '') FROM sqlite_master WHERE type = 'trigger'"  # noqa: E501
+    sqlite = (
+        "SELECT tbl_name || ':' || replace(name, tbl_name || '_refuses_', '') "
+        "FROM sqlite_master WHERE type = 'trigger'"
+    )
     with connection.cursor() as cursor:
         cursor.execute(postgres if connection.vendor == "postgresql" else sqlite)
         return {name for (name,) in cursor.fetchall()}

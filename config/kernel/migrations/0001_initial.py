@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('component', models.CharField(max_length=60, primary_key=True, serialize=False)),
                 ('beat_at', models.DateTimeField()),
-                ('period_s', models.PositiveIntegerField(help_text='a beat is due every so many seconds; stale after three')),
+                ('period_s', models.PositiveIntegerField(help_text='a beat is due every so many seconds; late after two of them')),
                 ('note', models.CharField(blank=True, default='', max_length=200)),
             ],
         ),
