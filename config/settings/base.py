@@ -6,9 +6,12 @@ from typing import Any
 from django.templatetags.static import static
 
 from config import env as environment
+from config import throwaway_keys
 
 DEBUG = os.environ.get("DJANGO_SETTINGS_MODULE", "").endswith((".dev", ".test"))
 ENV = environment.load(debug=DEBUG)
+if DEBUG:
+    ENV = throwaway_keys.instead(ENV)
 BASE_DIR = environment.ROOT
 
 SECRET_KEY = ENV.secret_key
@@ -72,6 +75,8 @@ def database_settings(database: environment.Database) -> dict[str, Any]:
         pragmas = (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
             "PRAGMA cache_size=-64000; PRAGMA mmap_size=268435456;"
+            # Without it INSERT OR REPLACE deletes the old row past the triggers that guard facts.
+            "PRAGMA recursive_triggers=ON;"
         )
         options = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": pragmas}
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": database.name, "OPTIONS": options}
