@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -18,6 +19,27 @@ def environment_label(request: HttpRequest) -> list[str]:
     banner = page_context.of(request)
     calm = banner.state == TradingState.ACTIVE and banner.mode != Mode.LIVE
     return [f"{banner.mode} · {banner.state.value}", "info" if calm else "danger"]
+
+
+ORDER = ("risk", "trading", "markets", "predictions", "mlops", "kernel")
+"""What a person opens most comes first; accounts and the timetable come last."""
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The sidebar: every table the user may see, by app."""
+    apps = {app["app_label"]: app for app in admin.site.get_app_list(request)}
+    labels = [*(label for label in ORDER if label in apps), *(a for a in apps if a not in ORDER)]
+    return [
+        {
+            "title": apps[label]["name"],
+            "items": [
+                {"title": model["name"], "link": model["admin_url"]}
+                for model in apps[label]["models"]
+                if model["admin_url"]
+            ],
+        }
+        for label in labels
+    ]
 
 
 def control_room(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:

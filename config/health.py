@@ -1,7 +1,9 @@
 """Whether the installation is well: each component is asked, briefly."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,36 @@ from django.db import connection
 
 from config.pages import situation
 from markets.models import IngestSettings
+from trading.queries import UNITS, FunnelRow
 
 Check = dict[str, Any]
+MONEY = (
+    "risk_equity",
+    "peak",
+    "cash",
+    "reserved",
+    "open_cost",
+    "open_liquidation",
+    "redeemable",
+    "realised",
+    "fees",
+)
+STARTED = time.monotonic()
+STARTING_S = 60
+"""So long after its start a web process takes what was never heard of as still to come."""
 
 
-def examine(*, as_of: datetime) -> dict[str, Any]:
-    """Run every check; one that fails says what to do."""
+def uptime_s() -> float:
+    """Seconds since this process read this module."""
+    return time.monotonic() - STARTED
+
+
+def examine(*, as_of: datetime, up_s: float = math.inf) -> dict[str, Any]:
+    """Run every check; one that fails says what to do.
+
+    `starting` instead of `degraded` where the process is younger than a minute (`up_s`) and all
+    that fails was never heard of: no heartbeat, no quote.
+    """
     checks = {
         "database": _timed(database),
         "broker": _timed(broker),
@@ -25,8 +51,21 @@ def examine(*, as_of: datetime) -> dict[str, Any]:
     if checks["database"]["ok"]:
         checks["heartbeats"] = _timed(lambda: heartbeats(as_of=as_of))
         checks["data"] = _timed(lambda: data(as_of=as_of))
-    well = all(check["ok"] for check in checks.values())
-    return {"status": "ok" if well else "degraded", "as_of": as_of, "checks": checks}
+    failing = [check for check in checks.values() if not check["ok"]]
+    if failing and up_s < STARTING_S and all(check.get("never") for check in failing):
+        status = "starting"
+    else:
+        status = "degraded" if failing else "ok"
+    return {"status": status, "as_of": as_of, "checks": checks}
+
+
+def summary(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What anybody may know of a report: the word, and the names of what is missing or late."""
+    failing = [name for name, check in report["checks"].items() if not check["ok"]]
+    silent = report["checks"].get("heartbeats", {}).get("late", [])
+    if not failing:
+        return {"status": report["status"]}
+    return {"status": report["status"], "failing": failing, "silent": silent}
 
 
 def database() -> Check:
@@ -54,10 +93,16 @@ def broker() -> Check:
 def heartbeats(*, as_of: datetime) -> Check:
     """Every component that ever beat has done so within two of its periods."""
     known = situation.beats(as_of=as_of)
-    late = [f"{b.component} silent for {b.age_s:.0f} s" for b in known if b.late]
     if not known:
-        return {"ok": False, "detail": "no component has reported yet; start the workers and beat"}
-    return {"ok": not late, "detail": "; ".join(late) or f"{len(known)} components on time"}
+        never = "no component has reported yet; start the workers and beat"
+        return {"ok": False, "detail": never, "never": True, "late": []}
+    late = [b for b in known if b.late]
+    said = "; ".join(f"{b.component} silent for {b.age_s:.0f} s" for b in late)
+    return {
+        "ok": not late,
+        "detail": said or f"{len(known)} components on time",
+        "late": [b.component for b in late],
+    }
 
 
 def data(*, as_of: datetime) -> Check:
@@ -66,9 +111,10 @@ def data(*, as_of: datetime) -> Check:
     fresh = situation.freshness(as_of=as_of)
     age = fresh["data_age_s"]
     if not fresh["tracked"]:
-        return {"ok": False, "detail": "no market is tracked; run sync_catalogue", "age_s": None}
+        detail = "no market is tracked; run sync_catalogue"
+        return {"ok": False, "detail": detail, "age_s": None, "never": not fresh["known"]}
     if age is None:
-        return {"ok": False, "detail": "no quote was ever received", "age_s": None}
+        return {"ok": False, "detail": "no quote was received", "age_s": None, "never": True}
     return {
         "ok": age <= limit,
         "detail": f"newest quote {age:.0f} s old, limit {limit} s",
@@ -92,14 +138,24 @@ def describe(now: situation.Situation) -> dict[str, Any]:
         "mode": now.banner.mode,
         "simulated": now.banner.simulated,
         "state": str(now.banner.state.value),
+        "honesty": now.banner.honesty,
+        "placing_orders": now.banner.placing_orders,
+        "dry_run": now.banner.dry_run,
         "halts": [str(halt) for halt in now.banner.halts],
-        "risk_equity": now.equity.risk_equity if now.equity else None,
-        "drawdown": now.equity.drawdown if now.equity else None,
+        **{name: getattr(now.equity, name, None) for name in MONEY},
+        "drawdown": getattr(now.equity, "drawdown", None),
+        "drawdown_since_start": float(now.drawdown_since_start),
         "unknown_orders": now.unknown_orders,
         "tracked": now.tracked,
         "data_age_s": now.data_age_s,
         "prediction_age_s": now.prediction_age_s,
         "not_understood": now.not_understood,
         "late": [beat.component for beat in now.late],
-        "funnel": [{"stage": s, "reason": r, "count": n} for s, r, n in now.funnel],
+        "beats": [asdict(beat) for beat in now.beats],
+        "funnel": funnel_rows(now.funnel),
     }
+
+
+def funnel_rows(rows: Iterable[FunnelRow]) -> list[dict[str, Any]]:
+    """The funnel for a program; `unit`: markets (as of now), forecasts or orders (of the span)."""
+    return [{"stage": s, "reason": r, "count": n, "unit": UNITS[s]} for s, r, n in rows]

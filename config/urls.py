@@ -1,6 +1,7 @@
 """Where each address leads."""
 
 from django.contrib import admin
+from django.contrib.auth.decorators import login_required
 from django.templatetags.static import static
 from django.urls import include, path
 from django.utils.functional import lazy
@@ -16,9 +17,11 @@ from trading import api as trading_api
 
 ICON = lazy(static, str)("oddsmith/icon.svg")  # the manifest of static files may not exist yet
 
+DOCS = SpectacularSwaggerView.as_view(url_name="schema", template_name="pages/api_docs.html")
+
 api_v1 = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api_docs"),
+    path("docs/", login_required(DOCS), name="api_docs"),
     path("health/", health.Health.as_view(), name="api_health"),
     path("status/", health.Status.as_view(), name="api_status"),
     path("markets/", markets_api.Markets.as_view(), name="api_markets"),

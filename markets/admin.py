@@ -1,5 +1,7 @@
 """Markets in the admin: what the venue said, to look at; ingest settings, to change."""
 
+from typing import ClassVar
+
 from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
@@ -110,4 +112,27 @@ class RawMessageAdmin(FactAdmin):
 
 @admin.register(IngestSettings)
 class IngestSettingsAdmin(SettingsAdmin):
-    pass
+    LABELS: ClassVar = {
+        "min_depth_usd": ("Smallest depth", "dollars resting near the mid, both sides together"),
+        "depth_within": ("Depth counts within", "dollars a share from the mid"),
+        "max_spread": ("Widest spread", "best ask − best bid, dollars a share"),
+        "min_seconds_left": (
+            "Time left",
+            "seconds to the scheduled end; up/down markets: see below",
+        ),
+        "min_epoch_seconds_left": (
+            "Time left, up/down markets",
+            "seconds to the end of the window",
+        ),
+        "max_epoch_lead_s": ("Followed before the window", "seconds; up/down markets"),
+        "epoch_assets": ("Assets of up/down markets", "separated by blanks, e.g. btc eth"),
+        "epoch_windows": ("Windows of up/down markets", "separated by blanks, e.g. 5m 15m 4h"),
+        "book_levels": ("Levels kept", "count a side with each book; totals count all levels"),
+        "max_days_left": ("Farthest end", "days from now"),
+        "max_tracked": ("Markets followed", "count, at most"),
+        "stale_after_s": (
+            "Prices are old after",
+            "seconds; older books are fetched anew before deciding",
+        ),
+        "retention_days": ("Prices kept for", "days in the database"),
+    }

@@ -201,4 +201,31 @@ class BacktestAdmin(FactAdmin):
 
 @admin.register(LearningSettings)
 class LearningSettingsAdmin(SettingsAdmin):
-    pass
+    LABELS: ClassVar = {
+        "seed": ("Seed", "of everything drawn in training"),
+        "min_events": ("Fewest events", "resolved events; fewer: nothing is trained"),
+        "min_rows": ("Fewest rows", "labelled decisions; fewer: nothing is trained"),
+        "min_new_labels": ("Fewest new labels", "since the last run; fewer: training is skipped"),
+        "embargo_days": ("Embargo", "days left out between learning and testing"),
+        "folds": ("Folds", "count, in order of time"),
+        "bootstrap": ("Resamples", "count, for confidence intervals"),
+        "snapshot_every_s": (
+            "Decisions every",
+            "seconds; markets are asked at every multiple, UTC",
+        ),
+        "max_quote_age_s": ("Oldest price", "seconds; older prices are no decision"),
+        "max_epoch_quote_age_s": ("Oldest price, up/down markets", "seconds"),
+        "rows_per_bucket": ("Decisions per bucket", "count a market and bucket of time left"),
+        "min_cell_events": (
+            "Fewest events of a domain",
+            "resolved events; fewer: its forecast stays the price",
+        ),
+        "evidence_level": (
+            "Level of evidence",
+            "one-sided; at it a domain's correction must beat the price",
+        ),
+        "max_skill": (
+            "Too good to be true",
+            "out-of-fold skill above this blocks the model as a leak",
+        ),
+    }

@@ -64,15 +64,24 @@ class HaltAdmin(FactAdmin):
         if state not in dict(self.STATES):
             messages.error(request, f"{state} is not a state that stops anything.")
             return back
+        now = timezone.now()
+        reason = request.POST.get("reason", "").strip() or "stopped from the control room"
         halt = halts.open_halt(
             "MANUAL",
             state=TradingState(state),
-            reason=request.POST.get("reason", "").strip() or "stopped from the control room",
+            reason=reason,
             resume_rule=Halt.Resume.MANUAL,
             actor=request.user.get_username(),
-            as_of=timezone.now(),
+            as_of=now,
         )
-        messages.warning(request, f"{halt.get_state_display()}. Reason: {halt.reason}")
+        said = f"{halt.get_state_display()}. Reason: {halt.reason}"
+        if halt.opened_at != now:
+            since = f"{halt.opened_at:%Y-%m-%d %H:%M:%S} UTC"
+            said = (
+                f"Already {halt.state} since {since}: {halt.reason}. "
+                f"Your reason is noted in the audit trail: {reason}"
+            )
+        messages.warning(request, said)
         return back
 
     def release_view(self, request: HttpRequest, halt_id: int) -> HttpResponse:
@@ -194,4 +203,47 @@ def _books() -> list[dict[str, Any]]:
 
 @admin.register(RiskLimits)
 class RiskLimitsAdmin(SettingsAdmin):
-    pass
+    LABELS: ClassVar = {
+        "kelly_multiplier": (
+            "Share of Kelly",
+            "fraction of the full Kelly stake, e.g. 0.25 = a quarter",
+        ),
+        "max_market": ("Largest stake in a market", "fraction of risk equity, e.g. 0.02 = 2 %"),
+        "max_event": ("Largest stake in an event", "fraction of risk equity, e.g. 0.02 = 2 %"),
+        "max_category": ("Largest stake in a category", "fraction of risk equity, e.g. 0.02 = 2 %"),
+        "max_total": ("Largest stake in all", "fraction of risk equity, e.g. 0.02 = 2 %"),
+        "max_day": ("Most bought in a day", "fraction of risk equity, e.g. 0.02 = 2 %; UTC day"),
+        "max_depth": ("Share of the book taken", "fraction of the visible depth"),
+        "max_positions": ("Open positions", "count, at once"),
+        "max_order_usd": ("Largest order", "dollars"),
+        "max_orders_per_hour": ("Orders an hour", "count"),
+        "max_slippage_bps": ("Largest slippage", "basis points (1/100 %) of the best price"),
+        "max_edge_eaten": (
+            "Edge eaten by the book",
+            "fraction of the edge that walking the book may cost",
+        ),
+        "max_book_age_s": ("Oldest book", "seconds"),
+        "max_prediction_age_s": ("Oldest forecast", "seconds"),
+        "min_seconds_left": ("Time left", "seconds to the scheduled end, where one is known"),
+        "cooldown_s": ("Pause between intents", "seconds, on one market"),
+        "reentry_s": ("Pause after an exit", "seconds, on one market"),
+        "drawdown_listen": ("Drawdown: no new entries", "fraction below the peak of risk equity"),
+        "drawdown_reduce": ("Drawdown: only reduce", "fraction below the peak of risk equity"),
+        "drawdown_halt": ("Drawdown: halt", "fraction below the peak of risk equity"),
+        "daily_loss": ("Daily loss", "fraction of the equity at the start of the UTC day"),
+        "max_per_asset": ("Markets on one asset", "count, at once; 0 for no limit"),
+        "sudden_drop": (
+            "Sudden drop that halts",
+            "fall of risk equity within the window below, as a fraction",
+        ),
+        "sudden_drop_s": ("Window of the sudden drop", "seconds"),
+        "max_equity_age_s": (
+            "Oldest snapshot of the books",
+            "seconds; entries wait for a newer one",
+        ),
+        "max_consecutive_failures": (
+            "Failures in a row",
+            "orders or decisions; one more stops entries",
+        ),
+        "max_unknown_orders": ("Orders of unknown fate", "count; one more stops entries"),
+    }

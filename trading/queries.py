@@ -1,11 +1,14 @@
 """Reading trading: the funnel, the books of a mode, open positions with their marks."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from config.kernel.units import ZERO
 from markets import queries as market_queries
@@ -13,61 +16,104 @@ from markets.models import Market
 from predictions.models import Prediction
 from risk import equity, halts
 from risk.core.drawdown import Figures
-from risk.models import EquityPoint, RiskDecision
+from risk.models import EquityPoint
 from trading import portfolio as books
-from trading.models import Fill, Position, Signal, TradeIntent
+from trading.models import Approval, Fill, Position, Signal, TradeIntent
 
 FunnelRow = tuple[str, str, int]
+MARKETS, FORECASTS, ORDERS = "markets", "forecasts", "orders"
+UNITS: Mapping[str, str] = MappingProxyType(
+    {
+        "universe": MARKETS,
+        "filtered": MARKETS,
+        "predicted": FORECASTS,
+        "signalled": FORECASTS,
+        "gated": FORECASTS,
+        "sized": ORDERS,
+        "unapproved": ORDERS,
+        "approved": ORDERS,
+        "unfilled": ORDERS,
+        "filled": ORDERS,
+    }
+)
+"""What each stage of the funnel counts: markets as they stand now, the rest over the span."""
+
+PASSED = "PASSED"  # trading.core.edge.Reason, without its library in the web process
 
 
 def funnel(*, since: datetime, as_of: datetime) -> list[FunnelRow]:
-    """(stage, reason, count) from universe to filled, over rows made in (since, as_of].
+    """(stage, reason, count) from universe to filled; reasons of one stage come largest first.
 
-    Reasons of one stage come largest first. Universe and filter count markets as they stand now.
+    Universe and filter count markets as they stand now. The rest follows the forecasts made in
+    (since, as_of] to wherever each stands now, each counted under one reason a stage, so that
+
+        predicted = Σ signalled;  its PASSED = Σ gated + sized;
+        sized = Σ unapproved + approved;  approved = Σ unfilled + filled.
     """
-    span = {"gt": since, "lte": as_of}
-
-    def within(column: str) -> dict[str, datetime]:
-        return {f"{column}__{name}": at for name, at in span.items()}
-
     unfinished = Market.objects.filter(closed_at__isnull=True)
     filtered = unfinished.filter(tracked=False).exclude(filter_reason="")
-    intents = TradeIntent.objects.filter(**within("created_at"))
-    orders = intents.filter(order__filled_shares__gt=0)
+    predicted = Prediction.objects.filter(as_of__gt=since, as_of__lte=as_of).count()
+    signals = Signal.objects.filter(
+        as_of__gt=since, prediction__as_of__gt=since, prediction__as_of__lte=as_of
+    )
+    made = TradeIntent.objects.filter(signal__in=signals)
+    approved = made.filter(Exists(Approval.objects.filter(intent=OuterRef("pk"), approved=True)))
     return [
         ("universe", "", unfinished.filter(tracked=True).count()),
-        *_counted("filtered", filtered.values_list("filter_reason").annotate(Count("pk"))),
-        ("predicted", "", Prediction.objects.filter(**within("as_of")).count()),
-        *_counted(
-            "signalled",
-            Signal.objects.filter(**within("as_of")).values_list("reason").annotate(Count("pk")),
-        ),
-        *_counted("gated", _denials(RiskDecision.objects.filter(**within("decided_at")))),
-        ("sized", "", intents.count()),
-        *_counted("unsent", _unsent(intents)),
-        ("approved", "", intents.filter(approval__approved=True).distinct().count()),
-        ("filled", "", orders.count()),
+        *_ranked("filtered", _counts(filtered, "filter_reason")),
+        ("predicted", "", predicted),
+        *_ranked("signalled", _compared(signals, predicted)),
+        *_ranked("gated", _stopped_at_the_gate(signals)),
+        ("sized", "", made.count()),
+        *_ranked("unapproved", _unapproved(made, approved)),
+        ("approved", "", approved.count()),
+        *_ranked("unfilled", _unfilled(approved)),
+        ("filled", "", approved.filter(order__filled_shares__gt=0).count()),
     ]
 
 
-def _counted(stage: str, counts: object) -> list[FunnelRow]:
-    rows = sorted(counts, key=lambda row: (-row[1], row[0]))  # type: ignore[call-overload]
-    return [(stage, reason, count) for reason, count in rows]
+def _ranked(stage: str, counts: Mapping[str, int]) -> list[FunnelRow]:
+    rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
+    return [(stage, reason, count) for reason, count in rows if count]
 
 
-def _denials(decisions: object) -> list[tuple[str, int]]:
-    """Denial code → how many decisions carry it; one decision may carry several."""
-    codes: Counter[str] = Counter()
-    refused = decisions.filter(approved_shares=0).values_list("denials")  # type: ignore[attr-defined]
-    for denials, count in refused.annotate(Count("pk")):
-        codes.update(dict.fromkeys(denials.split(), count))
-    return list(codes.items())
+def _counts(rows: QuerySet[Any], column: str) -> Counter[str]:
+    """Value of a column → how many rows hold it."""
+    return Counter(dict(rows.order_by().values_list(column).annotate(Count("pk"))))
 
 
-def _unsent(intents: object) -> list[tuple[str, int]]:
-    ends = (TradeIntent.Status.EXPIRED, TradeIntent.Status.REJECTED)
-    ended = intents.filter(status__in=ends)  # type: ignore[attr-defined]
-    return list(ended.values_list("status").annotate(Count("pk")))
+def _compared(signals: QuerySet[Signal], predicted: int) -> Counter[str]:
+    """What each forecast was worth against the book; some wait to be compared."""
+    counts = _counts(signals, "reason")
+    counts["NOT_YET_COMPARED"] = max(predicted - counts.total(), 0)
+    return counts
+
+
+def _stopped_at_the_gate(signals: QuerySet[Signal]) -> Counter[str]:
+    """Each passed forecast without an intent under its first reason, in the order of the checks.
+
+    NOT_ASKED: a newer forecast of the market overtook it, or it waits for its turn.
+    """
+    passed = signals.filter(reason=PASSED, tradeintent__isnull=True)
+    counts: Counter[str] = Counter()
+    for denials, count in passed.order_by().values_list("decision__denials").annotate(Count("pk")):
+        counts[(denials or "NOT_ASKED").split()[0]] += count
+    return counts
+
+
+def _unapproved(made: QuerySet[TradeIntent], approved: QuerySet[TradeIntent]) -> Counter[str]:
+    """Intents that nobody approved: waiting for a person, rejected, expired."""
+    left = made.exclude(pk__in=approved.values("pk"))
+    return Counter({f"INTENT_{status}": n for status, n in _counts(left, "status").items()})
+
+
+def _unfilled(approved: QuerySet[TradeIntent]) -> Counter[str]:
+    """Approved intents without a share filled: by the order's status, or the intent's own."""
+    left = approved.exclude(order__filled_shares__gt=0)
+    ordered = _counts(left.filter(order__isnull=False), "order__status")
+    unsent = _counts(left.filter(order__isnull=True), "status")
+    by_order = Counter({f"ORDER_{status}": n for status, n in ordered.items()})
+    return by_order + Counter({f"INTENT_{status}": n for status, n in unsent.items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,6 +107,8 @@ def why(market: Market, forecast: Prediction | None, signal: Signal | None) -> P
     if not market.tracked and signal is None:
         return phrase(market.filter_reason or "NOT_IN_THE_UNIVERSE")
     if signal is not None:
-        refused = signal.decision.denials if signal.decision is not None else ""
-        return phrase(refused or signal.reason)
+        decision = signal.decision
+        if decision is None:
+            return phrase(signal.reason)
+        return phrase("APPROVED" if decision.approved_shares else decision.denials)
     return phrase("NO_FORECAST" if forecast is None else "NOT_YET_COMPARED")

@@ -1,9 +1,11 @@
 """What is going on now: mode, state, money, what needs a person. One reading serves every face."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from django.conf import settings
@@ -11,7 +13,7 @@ from django.db.models import Count, Max, OuterRef, Subquery, Sum
 
 from config.kernel.models import Heartbeat
 from config.kernel.modes import Mode
-from config.pages.words import phrase
+from config.pages.words import STAGES, phrase
 from markets.models import Market, Quote, RawMessage
 from predictions.models import Prediction
 from risk import equity, halts
@@ -21,11 +23,11 @@ from trading.models import Order
 from trading.settings import TradingSettings
 
 HONESTY = {
-    Mode.DEMO: "Demo: a simulated world. No market, price or dollar on this page is real.",
+    Mode.DEMO: "Demo: a simulated world. No market, price or dollar on this page is real; "
+    "its crowd errs on purpose, so a profit here proves nothing.",
     Mode.PAPER: "Paper trading: real prices, simulated orders. No real money moves.",
     Mode.LIVE: "Live: real money.",
 }
-LATE_AFTER_PERIODS = 2
 FUNNEL_SPAN = timedelta(hours=1)
 
 
@@ -85,19 +87,29 @@ class Situation:
 
     @property
     def funnel_bars(self) -> list[dict[str, Any]]:
-        """The funnel as labelled bars, widths in percent of the largest count of their kind.
+        """The funnel as labelled bars, widths in percent of the largest of their unit.
 
         A stage without reasons is one bar; reasons are bars under the name of their stage.
         """
-        stages = {s: n for s, r, n in self.funnel if not r}
-        largest = max(stages.values(), default=0) or 1
+        sums: Counter[str] = Counter()
+        for stage, _, count in self.funnel:
+            sums[stage] += count
         bars: list[dict[str, Any]] = []
         for stage, reason, count in self.funnel:
-            if reason and not any(bar["stage"] == stage for bar in bars):
-                whole = sum(n for s, _, n in self.funnel if s == stage)
-                bars.append(_bar(stage, "", whole, largest))
+            unit = trading_queries.UNITS[stage]
+            largest = max(n for s, n in sums.items() if trading_queries.UNITS[s] == unit) or 1
+            if reason and bars[-1]["stage"] != stage:
+                bars.append(_bar(stage, "", sums[stage], largest))
             bars.append(_bar(stage, reason, count, largest))
+        for before, bar in pairwise([{"unit": ""}, *bars]):
+            bar["heading"] = unit_of(bar) if before["unit"] != bar["unit"] else ""
         return bars
+
+
+def unit_of(bar: Mapping[str, Any]) -> str:
+    """What a bar counts, e.g. `forecasts, last hour`."""
+    when = " now" if bar["unit"] == trading_queries.MARKETS else ", last hour"
+    return f"{bar['unit']}{when}"
 
 
 def _bar(stage: str, reason: str, count: int, largest: int) -> dict[str, Any]:
@@ -106,7 +118,8 @@ def _bar(stage: str, reason: str, count: int, largest: int) -> dict[str, Any]:
     return {
         "stage": stage,
         "of": bool(reason),
-        "label": said.short if said else stage,
+        "unit": trading_queries.UNITS[stage],
+        "label": said.short if said else STAGES[stage],
         "title": said.long if said else "",
         "count": count,
         "width": width,
@@ -150,9 +163,9 @@ def beats(*, as_of: datetime) -> list[Beat]:
     return [
         Beat(
             component=row.component,
-            age_s=(age := max((as_of - row.beat_at).total_seconds(), 0.0)),
+            age_s=max((as_of - row.beat_at).total_seconds(), 0.0),
             period_s=row.period_s,
-            late=age > LATE_AFTER_PERIODS * row.period_s,
+            late=row.is_late(as_of=as_of),
             note=row.note,
         )
         for row in Heartbeat.objects.order_by("component")
@@ -170,6 +183,7 @@ def freshness(*, as_of: datetime) -> dict[str, Any]:
     predicted_at = Prediction.objects.aggregate(at=Max("as_of"))["at"]
     return {
         "tracked": universe["tracked"],
+        "known": universe["tracked"] or Market.objects.exists(),
         "data_age_s": _age(universe["heard_at"], as_of),
         "prediction_age_s": _age(predicted_at, as_of),
     }

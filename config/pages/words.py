@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 WORDS: dict[str, tuple[str, str]] = {
-    "PASSED": ("passed every gate", "The edge is large and sure enough; sizing comes next."),
+    "PASSED": (
+        "worth trading",
+        "The edge is large and sure enough; the risk gate is asked next.",
+    ),
     "APPROVED": ("approved", "The risk gate approved the order."),
     # what a forecast is worth against the book
     "NO_FORECAST": ("no forecast yet", "No forecast was made for this market yet."),
@@ -22,8 +25,23 @@ WORDS: dict[str, tuple[str, str]] = {
     "NO_NET_EDGE": ("costs eat the edge", "Spread and fee are larger than the edge."),
     "LOW_CONFIDENCE": ("too unsure", "The edge is small beside the forecast's standard error."),
     "WEAK": ("weak", "The edge is there, but weaker than the settings ask for."),
-    "EXPIRED": ("expired", "The intent grew too old before it could be sent."),
-    "REJECTED": ("rejected", "The order was refused."),
+    "NOT_ASKED": (
+        "not asked",
+        "A newer forecast of the market overtook it, or the risk gate was not asked yet.",
+    ),
+    # what became of an intent and of its order
+    "INTENT_PENDING": ("waiting for a person", "Nobody has approved or rejected it yet."),
+    "INTENT_APPROVED": ("waiting to be sent", "Approved; the order goes out with the next sweep."),
+    "INTENT_REJECTED": ("rejected", "A person, or the gate when asked again, said no."),
+    "INTENT_EXPIRED": ("expired", "The intent grew too old before it could be sent."),
+    "INTENT_EXECUTED_DRYRUN": ("dry run", "Dry run is on: no order was made."),
+    "ORDER_APPROVED": ("on its way", "The order is about to be sent."),
+    "ORDER_SUBMITTING": ("on its way", "The order is being sent."),
+    "ORDER_UNKNOWN": ("fate unknown", "Whether the venue has the order is not known yet."),
+    "ORDER_OPEN": ("resting", "The order rests in the book, nothing of it filled yet."),
+    "ORDER_CANCELED": ("no match", "Nobody offered shares at the price that we would pay."),
+    "ORDER_EXPIRED": ("order expired", "The order's time ran out at the venue."),
+    "ORDER_REJECTED": ("refused by the venue", "The venue refused the order."),
     # which markets are followed
     "NOT_IN_THE_UNIVERSE": ("not followed", "The market is not in the universe."),
     "UNKNOWN_PROTOCOL": ("unknown protocol", "The venue's protocol for this market is unknown."),
@@ -73,6 +91,20 @@ WORDS: dict[str, tuple[str, str]] = {
         "books not marked",
         "The books were not marked lately, so limits are unknown.",
     ),
+}
+
+
+STAGES: dict[str, str] = {
+    "universe": "followed",
+    "filtered": "left out",
+    "predicted": "predicted",
+    "signalled": "compared with the book",
+    "gated": "stopped by the risk gate",
+    "sized": "sized",
+    "unapproved": "not approved",
+    "approved": "approved",
+    "unfilled": "not filled",
+    "filled": "filled",
 }
 
 

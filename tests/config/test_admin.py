@@ -446,3 +446,68 @@ def test_a_member_of_the_team_gets_an_account(client: Client) -> None:
     client.post(reverse("admin:auth_user_add"), sent)
 
     assert get_user_model().objects.get(username="alan").check_password("a rather long password")
+
+
+@pytest.mark.parametrize("model", SETTINGS, ids=lambda m: m.__name__)
+def test_every_setting_has_a_name_for_people_and_a_unit_or_meaning(
+    client: Client, model: Any
+) -> None:
+    page = admin.site._registry[model]
+    assert isinstance(page, SettingsAdmin)
+
+    assert set(page.LABELS) == set(model(version=0).values())
+    form = client.get(reverse(name(model, "add"))).context["adminform"].form
+    for field, (label, meaning) in page.LABELS.items():
+        assert (form[field].label, form[field].help_text) == (label, meaning)
+
+
+def test_an_old_version_is_not_marked_as_wrong_and_a_preset_is_the_systems(client: Client) -> None:
+    make.revise(RiskLimits, max_positions=5)
+    make.revise(RiskLimits, max_positions=6)
+
+    listed = client.get(reverse(name(RiskLimits, "changelist"))).content.decode()
+
+    assert listed.count("in force<") == 1
+    assert "system" in listed
+
+
+def test_signals_name_the_side_and_round_to_four_decimals(client: Client) -> None:
+    make.SignalFactory(outcome_index=1, net_edge=-0.027127743310187545)
+
+    listed = client.get(reverse("admin:trading_signal_changelist")).content.decode()
+
+    assert "−0.0271" in listed
+    assert "−0.02712" not in listed
+    assert ">No<" in listed.replace(" ", "").replace("\n", "")
+
+
+def test_dates_in_the_admin_sort(client: Client) -> None:
+    make.SignalFactory()
+
+    listed = client.get(reverse("admin:trading_signal_changelist")).content.decode()
+
+    assert f"{make.NOW:%Y-%m-%d %H:%M:%S}" in listed
+
+
+def test_the_sidebar_begins_with_risk_and_ends_with_accounts_and_the_timetable(
+    client: Client,
+) -> None:
+    groups = client.get(reverse("admin:index")).context["sidebar_navigation"]
+
+    titles = [group["title"] for group in groups]
+    assert titles[:6] == ["Risk", "Trading", "Markets", "Predictions", "Learning", "System"]
+    assert len(titles) == 8
+
+
+def test_a_second_halt_says_that_the_first_stands_and_keeps_the_new_reason(client: Client) -> None:
+    halt = reverse("admin:risk_halt_open")
+    client.post(halt, {"state": "HALTED", "reason": "the first"})
+
+    page = client.post(halt, {"state": "HALTED", "reason": "the second"}, follow=True)
+
+    said = [str(message) for message in page.context["messages"]][-1]
+    assert said.startswith("Already HALTED since ")
+    assert "the first" in said
+    assert "the second" in said
+    assert Halt.objects.count() == 1
+    assert DomainEvent.objects.filter(data__contains="the second").exists()

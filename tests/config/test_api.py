@@ -48,6 +48,8 @@ def test_strangers_are_refused_everywhere_but_at_health() -> None:
         answer = Client().get(reverse(route.name, args=args))
         if route.name in OPEN_TO_ALL:
             assert answer.status_code in {200, 503}
+        elif route.name == "api_docs":
+            assert answer.status_code == 302
         else:
             assert answer.status_code in {401, 403}, route.name
 
@@ -206,3 +208,11 @@ def test_the_documentation_page_needs_no_foreign_server(client: Client) -> None:
 
     assert "swagger-ui" in page
     assert "https://" not in page
+
+
+def test_the_documentation_asks_strangers_to_sign_in_and_leads_back(client: Client) -> None:
+    stranger = Client().get(reverse("api_docs"))
+
+    assert stranger.status_code == 302
+    assert stranger["Location"].endswith("/admin/login/?next=/api/v1/docs/")
+    assert f'href="{reverse("overview")}"' in client.get(reverse("api_docs")).content.decode()

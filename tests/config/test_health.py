@@ -77,11 +77,52 @@ def test_a_broker_that_is_away_degrades_within_its_deadline(settings: Any) -> No
 
 
 @pytest.mark.django_db
-def test_strangers_learn_one_word() -> None:
+def test_strangers_learn_the_names_of_what_is_missing_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(health, "uptime_s", lambda: 61.0)
+    heartbeats.beat("worker:predict", period_s=10, as_of=make.ago(3600))
+
     answer = Client().get("/health")
 
     assert answer.status_code == 503
-    assert answer.json() == {"status": "degraded"}
+    assert answer.json() == {
+        "status": "degraded",
+        "failing": ["heartbeats", "data"],
+        "silent": ["worker:predict"],
+    }
+
+
+@pytest.mark.django_db
+def test_a_young_process_without_any_heartbeat_is_starting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(health, "uptime_s", lambda: 5.0)
+
+    answer = Client().get("/health")
+
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "starting",
+        "failing": ["heartbeats", "data"],
+        "silent": [],
+    }
+
+
+@pytest.mark.django_db
+def test_a_young_process_does_not_excuse_what_was_heard_before_and_is_silent() -> None:
+    a_running_system()
+
+    report = health.examine(as_of=timezone.now() + timedelta(seconds=21), up_s=5.0)
+
+    assert report["status"] == "degraded"
+
+
+@pytest.mark.django_db
+def test_a_young_process_does_not_excuse_a_broker_that_is_away(settings: Any) -> None:
+    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
+
+    assert health.examine(as_of=timezone.now(), up_s=5.0)["status"] == "degraded"
 
 
 @pytest.mark.django_db

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.defaults import server_error
 
-from config.pages import charts, words
+from config.pages import charts, situation, words
 from markets import universe
 from predictions.models import Source
 from risk.core.contracts import DenialReason
@@ -106,7 +106,7 @@ def test_the_list_names_price_forecast_edge_and_why(client: Client) -> None:
     assert "Will the bridge open?" in tracked
     assert "0.700" in tracked
     assert "0.180" in tracked
-    assert "passed every gate" in tracked
+    assert "worth trading" in tracked
     assert "Left out" not in tracked
     assert "too shallow" in left_out
 
@@ -135,7 +135,7 @@ def test_the_market_page_shows_book_forecast_decision_and_resolution(client: Cli
         "0.490",
         "0.510",
         "10,000",
-        "passed every gate",
+        "worth trading",
         "approved",
         "Yes on",
     ):
@@ -281,4 +281,24 @@ def test_a_signal_that_the_gate_refused_says_why(client: Client) -> None:
 
     assert "event limit, no free cash" in page
     assert "No more may be at risk in this event." in page
-    assert "passed every gate" not in page
+    assert "worth trading" not in page
+
+
+def test_the_funnel_names_its_units_and_shows_each_bar_once(client: Client) -> None:
+    a_market_with_history()
+
+    now = situation.read(as_of=timezone.now())
+    headings = [bar["heading"] for bar in now.funnel_bars if bar["heading"]]
+
+    assert headings == ["markets now", "forecasts, last hour", "orders, last hour"]
+    page = client.get(reverse("overview")).content.decode()
+    assert "stopped by the risk gate" in page.lower()
+
+
+def test_a_newcomer_reads_why_equity_falls_after_a_purchase(client: Client) -> None:
+    make.trading_settings(mode="DEMO")
+
+    page = client.get(reverse("overview")).content.decode()
+
+    assert "falls by spread and fee right after each purchase" in page
+    assert "a profit here proves nothing" in page

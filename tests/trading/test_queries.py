@@ -1,17 +1,21 @@
 """What people read about trading."""
 
 import json
+from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
 
+from risk.models import Halt
 from tests import factories
 from tests.factories import NOW, ago, ahead
 from tests.trading.world import LATER, a_cycle, a_market_worth_buying, decided, paper, traded
-from trading import queries, rebuild, submit, tasks
-from trading.models import Position
+from trading import cycle, queries, rebuild, submit, tasks
+from trading.core.edge import Reason
+from trading.models import Approval, Position
 
 pytestmark = pytest.mark.django_db
 
@@ -38,6 +42,10 @@ def test_the_funnel_counts_every_stage_and_reason():
     assert counts["sized", ""] == counts["approved", ""] == counts["filled", ""] == 1
 
 
+def test_the_funnel_means_by_passed_what_the_signals_say():
+    assert Reason.PASSED.value == queries.PASSED
+
+
 def test_the_funnel_looks_at_its_span_only():
     traded()
 
@@ -46,13 +54,74 @@ def test_the_funnel_looks_at_its_span_only():
     assert all(count == 0 for stage, _, count in rows if stage != "universe")
 
 
+def adds_up(rows):
+    sums, reasons = Counter(), {}
+    for stage, reason, count in rows:
+        sums[stage] += count
+        reasons[stage, reason] = count
+    assert sums["predicted"] == sums["signalled"]
+    assert reasons.get(("signalled", "PASSED"), 0) == sums["gated"] + sums["sized"]
+    assert sums["sized"] == sums["unapproved"] + sums["approved"]
+    assert sums["approved"] == sums["unfilled"] + sums["filled"]
+    return reasons
+
+
+@pytest.mark.usefixtures("loose_books")
+def test_every_stage_of_the_funnel_is_the_sum_of_what_became_of_it():
+    a_market_worth_buying(probability=0.5)
+    a_market_worth_buying(tick_size=None)
+    traded()
+    factories.PredictionFactory(as_of=ago(5))
+    factories.SignalFactory(prediction__as_of=ago(5))
+    waits = factories.SignalFactory(prediction__as_of=ago(5))
+    factories.IntentFactory(signal=waits, market=waits.market, status="PENDING")
+
+    counts = adds_up(queries.funnel(since=ago(3600), as_of=ahead(3600)))
+
+    assert counts["signalled", "NOT_YET_COMPARED"] == 1
+    assert counts["gated", "NOT_ASKED"] == 1
+    assert counts["unapproved", "INTENT_PENDING"] == 1
+    assert counts["filled", ""] == 1
+
+
+def test_a_decision_with_several_denials_counts_once_under_the_first():
+    decision = factories.RiskDecisionFactory(approved_shares=0, denials="ALREADY_HELD COOLDOWN")
+    factories.SignalFactory(prediction__as_of=ago(5), decision=decision)
+
+    counts = adds_up(queries.funnel(since=ago(3600), as_of=NOW))
+
+    assert counts["gated", "ALREADY_HELD"] == 1
+    assert ("gated", "COOLDOWN") not in counts
+
+
+@pytest.mark.usefixtures("loose_books")
+@pytest.mark.parametrize(
+    ("intent", "order", "reason"),
+    [
+        ("EXECUTED_DRYRUN", "", "INTENT_EXECUTED_DRYRUN"),
+        ("EXPIRED", "", "INTENT_EXPIRED"),
+        ("APPROVED", "", "INTENT_APPROVED"),
+        ("EXECUTED", "CANCELED", "ORDER_CANCELED"),
+        ("EXECUTED", "UNKNOWN", "ORDER_UNKNOWN"),
+    ],
+)
+def test_an_approved_intent_without_a_fill_says_what_became_of_it(intent, order, reason):
+    signal = factories.SignalFactory(prediction__as_of=ago(5))
+    made = factories.IntentFactory(signal=signal, market=signal.market, status=intent)
+    Approval.objects.create(intent=made, approved=True, actor="grace", decided_at=NOW)
+    if order:
+        factories.OrderFactory(intent=made, status=order)
+
+    assert adds_up(queries.funnel(since=ago(3600), as_of=NOW))["unfilled", reason] == 1
+
+
 def test_what_was_sized_and_never_sent_says_so():
     a_market_worth_buying()
     decided()
 
     submit.run(as_of=ahead(60), venues=paper())
 
-    assert funnel()["unsent", "EXPIRED"] == 1
+    assert funnel()["unfilled", "INTENT_EXPIRED"] == 1
 
 
 def test_the_portfolio_shows_free_cash_marks_and_gains():
@@ -127,7 +196,9 @@ def test_rebuild_empties_a_position_that_no_fill_ever_opened():
 
 
 @pytest.mark.parametrize(
-    "task", [tasks.submit_intents, tasks.redeem, tasks.mark, tasks.run_cycle], ids=lambda t: t.name
+    "task",
+    [tasks.submit_intents, tasks.redeem, tasks.mark, tasks.watch_risk],
+    ids=lambda t: t.name,
 )
 def test_every_task_may_run_twice_with_words_it_does_not_know(task):
     task(unknown="word")
@@ -136,3 +207,20 @@ def test_every_task_may_run_twice_with_words_it_does_not_know(task):
     assert task.acks_late
     assert task.queue == "trading"
     assert task.time_limit > task.soft_time_limit
+
+
+def test_the_mode_of_the_settings_owes_snapshots_whatever_the_environment_says(settings):
+    settings.ENV = replace(settings.ENV, mode="PAPER")
+    factories.trading_settings(mode="DEMO")
+    for mode in ("DEMO", "PAPER"):
+        factories.EquityPointFactory(mode=mode, observed_at=ago(10**6))
+
+    tasks.watch_risk()
+    assert set(Halt.objects.values_list("kind", "scope_key")) == {("SNAPSHOT_GAP", "DEMO")}
+
+
+@pytest.mark.usefixtures("loose_books")
+def test_every_mode_that_holds_positions_is_at_work():
+    factories.PositionFactory(mode="DEMO")
+
+    assert cycle.at_work(as_of=NOW) == {"PAPER", "DEMO"}

@@ -11,7 +11,9 @@ from django.utils.dateparse import parse_datetime
 from rich.console import Console
 from rich.table import Table
 
-from config.pages.words import plain
+from config import health
+from config.pages.words import STAGES, plain
+from config.templatetags.figures import age
 from trading import queries
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -29,19 +31,26 @@ class Command(BaseCommand):
         since = moment(options["since"], before=now)
         rows = queries.funnel(since=since, as_of=now)
         if options["json"]:
-            counts = [{"stage": s, "reason": r, "count": n} for s, r, n in rows]
+            counts = health.funnel_rows(rows)
             body = {"since": since.isoformat(), "as_of": now.isoformat(), "funnel": counts}
             self.stdout.write(json.dumps(body, indent=2))
             return
         table = Table(box=None, pad_edge=False)
-        for heading in ("Stage", "Reason", "Count"):
+        for heading in ("Stage", "Reason", "Count", "Of"):
             table.add_column(heading, justify="right" if heading == "Count" else "left")
         for stage, reason, count in rows:
-            table.add_row(stage, plain(reason), f"{count:,}")
+            unit = queries.UNITS[stage]
+            of = f"{unit} now" if unit == queries.MARKETS else f"{unit}, {span(since, now)}"
+            table.add_row(STAGES[stage], plain(reason) if reason else "", f"{count:,}", of)
         console = Console()
         with console.capture() as text:
             console.print(table)
         self.stdout.write(text.get())
+
+
+def span(since: datetime, until: datetime) -> str:
+    """How long the funnel looks back, in words."""
+    return f"last {age((until - since).total_seconds())}"
 
 
 def moment(text: str, *, before: datetime) -> datetime:

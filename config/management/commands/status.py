@@ -49,6 +49,7 @@ class Command(BaseCommand):
             ("Realised", usd(books.realised if books else None)),
             ("Fees", usd(books.fees if books else None)),
             ("Drawdown", percent(books.drawdown if books else None)),
+            ("Drawdown since the start", percent(now.drawdown_since_start)),
             ("Orders of unknown fate", str(now.unknown_orders)),
             ("Markets tracked", str(now.tracked)),
             ("Newest price", age(now.data_age_s)),
