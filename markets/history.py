@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from markets.adapters import history_files, history_frames
+from markets.adapters import history_files, history_frames, history_values
 from markets.adapters.history_files import DATASETS, SOURCES, BadHistory
 from markets.core.series import Floats, Ints, MarketFacts, QuoteSeries
 from markets.models import QuoteKind
@@ -70,6 +70,7 @@ def load(
     """
     files = history_files.check(path)
     try:
+        history_values.check(path, files)
         history_files.verify(path, datasets, history_frames.datasets(files))
         found = assemble(
             history_frames.markets(files, datasets),

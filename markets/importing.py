@@ -12,8 +12,8 @@ from django.conf import settings
 from config.kernel import jobs, vendor
 from config.kernel.models import Job
 from config.kernel.modes import Mode
-from markets import archive, history, import_catalogue
-from markets.adapters import history_files, history_frames, history_rows
+from markets import archive, history, import_catalogue, import_conflicts
+from markets.adapters import history_files, history_frames, history_rows, history_values
 from markets.adapters.history_files import BadHistory
 from markets.adapters.history_frames import Files
 from markets.models import Event, Market, Origin, PublicTrade, Quote, SpotTick
@@ -85,11 +85,17 @@ Step = Callable[[_Run], Iterator[int]]
 def run(path: Path, *, datasets: Sequence[str], clock: Clock, progress: Progress) -> Summary:
     """Import a history folder; `progress(step, rows done, rows in all)` is called as it goes.
 
-    Raises `BadHistory` before anything is written where a file is foreign or the history simulated
-    and this is no demo, `jobs.AlreadyRunning`
-    while another process imports. After a crash the finished steps of the same files are skipped.
+    Raises `BadHistory` before anything is written where a file is foreign, holds what cannot be
+    true, or the history is simulated and this is no demo; `jobs.AlreadyRunning` while another
+    process imports. After a crash the finished steps of the same files are skipped.
     """
+    with history_values.legible(path):
+        return _import(path, datasets, clock, progress)
+
+
+def _import(path: Path, datasets: Sequence[str], clock: Clock, progress: Progress) -> Summary:
     files = history_files.check(path)
+    history_values.check(path, files)
     tables = [name for name in ARCHIVE_ONLY if f"{name}.parquet" in files]
     history_files.verify(path, datasets, [*history_frames.datasets(files), *tables])
     origin = _origin(path)
@@ -134,6 +140,8 @@ def _origin(path: Path) -> Origin:
 
 
 def _perform(work: _Run, job: Job) -> None:
+    work.markets, conflicts = import_conflicts.settle(work.markets, origin=work.origin)
+    work.summary.notes += conflicts
     for name, step in STEPS.items():
         present = name == "catalogue" or name in work.files
         if not present or name in work.finished:

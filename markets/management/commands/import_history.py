@@ -22,11 +22,12 @@ from rich.table import Table
 from config.kernel import jobs
 from markets import importing
 from markets.adapters.history_files import BadHistory
+from markets.adapters.history_values import BadValue
 from markets.importing import Summary
 
 
 class Command(BaseCommand):
-    """Exit code 0 when all is in, 1 when it cannot be done now, 2 for a folder it cannot use."""
+    """Exit code 0 when all is in, 1 when its values are wrong or it must wait, 2 for no history."""
 
     help = "Import recorded market history; importing it again changes nothing."
 
@@ -60,6 +61,8 @@ class Command(BaseCommand):
                         task, description=step, completed=done, total=total
                     ),
                 )
+        except BadValue as damaged:
+            raise CommandError(str(damaged), returncode=1) from damaged
         except BadHistory as wrong:
             raise CommandError(str(wrong), returncode=2) from wrong
         except jobs.AlreadyRunning as busy:
