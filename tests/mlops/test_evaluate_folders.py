@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 
 from markets import history
 from mlops import evaluate, holdout
@@ -43,3 +44,16 @@ def test_quotes_that_could_not_be_used_are_named_beside_the_scores(recorded: Pat
     for result in (evaluate.run(recorded, as_of=NOW), kept_back):
         assert result["notes"][0].startswith("prices.parquet: 1 quotes of the unknown kind")
         assert result["simulated"] is True
+
+
+def test_a_person_reads_the_same_warnings(
+    recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (recorded / "simulated.json").write_text("{}")
+
+    call_command("evaluate", str(recorded))
+    printed = capsys.readouterr().out
+
+    assert "own stamp, hindsight" in printed
+    assert "unknown kind 'astrology' left out" in printed
+    assert "This history is simulated" in printed

@@ -70,6 +70,10 @@ class Command(BaseCommand):
             )
         elif result["version"] is not None:
             console.print(f"Decisions after {result['decisions_after']} by {result['version']}.")
+        if result["simulated"]:
+            console.print("This history is simulated: it proves nothing about real markets.")
+        for note in result["notes"]:
+            console.print(note)
         if "note" in result:
             console.print(result["note"].capitalize() + ".")
 
@@ -95,6 +99,7 @@ def _table(result: dict[str, Any]) -> Table:
         notes = (
             ("few", cell["insufficient"]),
             ("own stamp", cell.get("single_stamp")),
+            ("hindsight", cell.get("hindsight")),
             ("price", not cell["corrected"]),
         )
         table.add_row(
