@@ -72,7 +72,7 @@ $(STAMP): requirements/tool.txt $(LOCKS)
 	touch $@
 
 lock: $(STAMP)
-	for set in tool base ml live nlp gpu dev docs bench; do \
+	for set in tool base ml live nlp gpu prod dev docs bench; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			requirements/$$set.in -o requirements/$$set.txt || exit 1; \
 	done
