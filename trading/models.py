@@ -274,6 +274,9 @@ class Fill(AppendOnly):
             models.CheckConstraint(
                 name="fill_shares_are_positive", condition=Q(shares__gt=0, fee__gte=0)
             ),
+            models.CheckConstraint(
+                name="fill_price_is_a_probability", condition=Q(price__gt=0, price__lt=1)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -34,9 +34,13 @@ def move(order: Order, *, to: str, as_of: datetime, reason: str = "") -> None:
 def apply(order: Order, receipt: Receipt, *, as_of: datetime) -> int:
     """Book what the venue says of an order: its trades, then its status; returns trades booked.
 
-    Saying it twice changes nothing.
+    Saying it twice changes nothing. A simulated order ends with its first ending: what another
+    worker's look at the books would have given it is another story, and not told.
     """
     locks.hold(f"portfolio:{order.mode}")
+    order.refresh_from_db()
+    if order.mode in ledger.SIMULATED and order.status not in IN_FLIGHT:
+        return 0
     for execution in receipt.executions:
         fills.record(order, execution, as_of=as_of)
     order.refresh_from_db()

@@ -1,16 +1,20 @@
 """The simulated venue: orders meet the real book as it stood after the latency, and no better."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from config.kernel.units import ZERO
+import structlog
+
+from config.kernel.units import ONE, ZERO
 from markets.core.book import Book, Level
 from markets.models import Quote, QuoteKind
 from trading.core.fees import taker_fee
 from trading.market_data import Refresh, book_of, from_venue
 from trading.venue import Execution, OrderVenue, Receipt, Ticket
+
+log = structlog.get_logger()
 
 EXECUTABLE = (QuoteKind.BOOK, QuoteKind.BOOK_TOP)
 """Kinds of quotes that somebody would really have traded at."""
@@ -22,7 +26,8 @@ class Paper(OrderVenue):
 
     An order is accepted at once and meets the first book received after `latency`: it takes the
     visible levels up to its limit and the rest is cancelled. Where no such book is recorded yet it
-    is fetched; an order that never meets one expires.
+    is fetched; an order that meets none before its time is over expires. A crossed book, and one
+    with a price that is none, is no book.
     """
 
     latency: timedelta
@@ -36,7 +41,7 @@ class Paper(OrderVenue):
         """Match every order whose latency is over."""
         due = [t for t in tickets if t.submitted_at + self.latency <= as_of]
         seen = {t.order_id: self._book_after(t, as_of=as_of) for t in due}
-        missing = {t.market_id for t in due if seen[t.order_id] is None}
+        missing = {t.market_id for t in due if seen[t.order_id] is None and as_of < t.expires_at}
         if missing and self.refresh(missing, as_of):
             seen |= {
                 t.order_id: self._book_after(t, as_of=as_of) for t in due if t.market_id in missing
@@ -44,21 +49,16 @@ class Paper(OrderVenue):
         return {t.order_id: self._match(t, seen.get(t.order_id), as_of=as_of) for t in tickets}
 
     def _book_after(self, ticket: Ticket, *, as_of: datetime) -> Book | None:
-        """The traded outcome's book from the first quote received once the latency was over."""
-        quote = (
-            Quote.objects.filter(
-                market_id=ticket.market_id,
-                kind__in=EXECUTABLE,
-                observed_at__gte=ticket.submitted_at + self.latency,
-                received_at__lte=as_of,
-            )
-            .order_by("observed_at")
-            .first()
+        """The traded outcome's first usable book between the end of the latency and its expiry."""
+        quotes = Quote.objects.filter(
+            market_id=ticket.market_id,
+            kind__in=EXECUTABLE,
+            observed_at__gte=ticket.submitted_at + self.latency,
+            observed_at__lt=ticket.expires_at,
+            received_at__lte=as_of,
         )
-        if quote is None:
-            return None
-        book = book_of(quote)
-        return book.mirrored() if ticket.outcome_index else book
+        book = _first_usable(quotes.order_by("observed_at", "kind").iterator())
+        return book.mirrored() if book is not None and ticket.outcome_index else book
 
     @staticmethod
     def _match(ticket: Ticket, book: Book | None, *, as_of: datetime) -> Receipt:
@@ -79,6 +79,25 @@ class Paper(OrderVenue):
             executions=trades,
             reason=f"{filled} of {ticket.shares} shares were offered up to {ticket.price}",
         )
+
+
+def _first_usable(quotes: Iterable[Quote]) -> Book | None:
+    for quote in quotes:
+        try:
+            book = book_of(quote)
+        except (ValueError, ArithmeticError) as trouble:
+            log.warning("book.unreadable", market_id=quote.market_id, reason=repr(trouble))
+            continue
+        if _usable(book):
+            return book
+    return None
+
+
+def _usable(book: Book) -> bool:
+    """Whether somebody would really have traded at these prices."""
+    if book.spread is not None and book.spread <= ZERO:
+        return False
+    return all(ZERO < level.price < ONE for level in (*book.bids, *book.asks))
 
 
 def _take(ticket: Ticket, book: Book) -> tuple[Execution, ...]:

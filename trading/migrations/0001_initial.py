@@ -178,7 +178,7 @@ class Migration(migrations.Migration):
                 ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='fills', to='trading.order')),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('mode__in', ['DEMO', 'PAPER', 'LIVE'])), name='fill_mode_is_stored'), models.CheckConstraint(condition=models.Q(('fee__gte', 0), ('shares__gt', 0)), name='fill_shares_are_positive')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('mode__in', ['DEMO', 'PAPER', 'LIVE'])), name='fill_mode_is_stored'), models.CheckConstraint(condition=models.Q(('fee__gte', 0), ('shares__gt', 0)), name='fill_shares_are_positive'), models.CheckConstraint(condition=models.Q(('price__gt', 0), ('price__lt', 1)), name='fill_price_is_a_probability')],
             },
         ),
         migrations.CreateModel(
