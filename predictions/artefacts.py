@@ -24,6 +24,10 @@ class TamperedArtefact(Unservable):
     """A file or manifest is not what was registered."""
 
 
+class NotAGate(Unservable):
+    """The version is one expert's, and only a gate's names what belongs together."""
+
+
 class WrongHorizon(Unservable):
     """The version forecasts something else."""
 

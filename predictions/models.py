@@ -43,7 +43,7 @@ class Source(models.TextChoices):
     PRICE = "PRICE", "market price"
 
 
-class ModelVersion(models.Model):
+class ModelVersion(AppendOnly):
     """One trained artefact: what it was trained on and how its file proves itself."""
 
     expert = models.ForeignKey("Expert", on_delete=models.PROTECT, related_name="versions")

@@ -18,6 +18,7 @@ from config.kernel import audit, locks
 from predictions import artefacts
 from predictions.artefacts import (
     LibraryMismatch,
+    NotAGate,
     SchemaMismatch,
     TamperedArtefact,
     Unservable,
@@ -30,6 +31,7 @@ from predictions.models import Algorithm, Expert, ExpertState, Horizon, ModelVer
 
 __all__ = [
     "LibraryMismatch",
+    "NotAGate",
     "SchemaMismatch",
     "Span",
     "TamperedArtefact",
@@ -184,10 +186,12 @@ def place(
 def load(version: ModelVersion, *, horizon: str = Horizon.OUTCOME) -> Bundle:
     """The gate's version with all its members, from the process cache or its files.
 
-    Raises `WrongHorizon`, `SchemaMismatch`, `LibraryMismatch` or `TamperedArtefact`, each before
-    anything of the artefact is parsed.
+    Raises `NotAGate`, `WrongHorizon`, `SchemaMismatch`, `LibraryMismatch` or `TamperedArtefact`,
+    each before anything of the artefact is parsed.
     """
     body = artefacts.opened(version.manifest)
+    if {version.expert_id, body["slug"]} != {GATE}:
+        raise NotAGate(f"{version} belongs to {version.expert_id}; point the gate at its own")
     if body["horizon"] != horizon:
         raise WrongHorizon(f"{version} forecasts {body['horizon']}, not {horizon}; train for it")
     if body["schema_hash"] != SCHEMA_HASH:

@@ -121,7 +121,7 @@ class RiskDecision(AppendOnly):
         return self.denials or f"approved {self.approved_shares}"
 
 
-class EquityPoint(models.Model):
+class EquityPoint(AppendOnly):
     """A snapshot of the books of one mode.
 
     Risk equity = cash + redeemable + Σ min(cost, liquidation value) of the open positions.

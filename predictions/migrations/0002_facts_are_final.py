@@ -6,4 +6,4 @@ from config.kernel.vendor import refuse_changes
 class Migration(migrations.Migration):
     dependencies = [("predictions", "0001_initial")]
 
-    operations = [refuse_changes("predictions_prediction")]
+    operations = [refuse_changes("predictions_prediction", "predictions_modelversion")]

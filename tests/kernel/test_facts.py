@@ -73,6 +73,8 @@ MAKERS: dict[str, Any] = {
     "kernel.DomainEvent": event,
     "markets.Resolution": factories.ResolutionFactory,
     "predictions.Prediction": factories.PredictionFactory,
+    "predictions.ModelVersion": factories.ModelVersionFactory,
+    "risk.EquityPoint": factories.EquityPointFactory,
     "risk.RiskDecision": factories.RiskDecisionFactory,
     "trading.Signal": factories.SignalFactory,
     "trading.Fill": factories.FillFactory,

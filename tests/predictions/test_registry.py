@@ -69,10 +69,13 @@ def path(file):
 
 
 def resealed(version, **changes):
-    """The version with a manifest that this installation sealed over other content."""
-    version.manifest = artefacts.seal(artefacts.opened(version.manifest) | changes)
-    version.save()
-    return version
+    """A version with a manifest that this installation sealed over other content."""
+    values = {f.attname: getattr(version, f.attname) for f in version._meta.concrete_fields}
+    manifest = artefacts.seal(artefacts.opened(version.manifest) | changes)
+    number = ModelVersion.objects.filter(expert_id=version.expert_id).count() + 1
+    return ModelVersion.objects.create(
+        **values | {"id": None, "number": number, "manifest": manifest}
+    )
 
 
 def test_the_experts_exist_once_and_only_the_price_is_active():
@@ -254,6 +257,15 @@ def test_another_minor_release_of_a_library_is_refused_and_another_patch_is_not(
     registry.load(resealed(version, libraries=here | {"lightgbm": f"{major}.{minor}.99"}))
     with pytest.raises(registry.LibraryMismatch, match="lightgbm"):
         registry.load(resealed(version, libraries=here | {"lightgbm": f"{major}.99.0"}))
+
+
+def test_a_version_of_another_expert_is_no_gate(trained):
+    member = registry.members(registered(trained))[0]
+
+    with pytest.raises(registry.NotAGate, match=member.expert_id):
+        registry.load(member)
+    Expert.objects.filter(pk="gate").update(state=ExpertState.ACTIVE, served=member)
+    assert registry.served() is None
 
 
 def test_an_unservable_version_never_gets_the_pointer(trained):
