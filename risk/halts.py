@@ -15,9 +15,14 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from config.kernel import audit, locks
+from config.kernel.modes import STORED_MODES
+from markets.models import Market
+from risk.core.contracts import STRATEGIES
 from risk.models import SEVERITY, Halt, TradingState
 
 SWITCH_FILE = "HALT"
+LONGEST_ID = 18
+"""Digits that any 64-bit id has room for."""
 AUDIT_LOCK = "audit"
 """Taken first by whoever moves a halt: the trail takes it anyway, and one lock cannot deadlock."""
 
@@ -133,7 +138,7 @@ def open_halt(
     Where the same stop is open already it is returned and the new reason noted in the audit
     trail; a stricter state replaces it. Raises
     `UnknownKind` for an undeclared kind, `ValueError` without a reason, for a state that stops
-    nothing, or for a scope without its key.
+    nothing, for a scope without its key, or for a key that nothing answers to.
     """
     wanted = _checked_state(kind, state)
     _check(scope, scope_key, reason)
@@ -191,6 +196,27 @@ def _check(scope: str, scope_key: str, reason: str) -> None:
         raise ValueError("a halt needs a reason; say why in one sentence")
     if (Halt.Scope(scope) == Halt.Scope.GLOBAL) == bool(scope_key):
         raise ValueError("scope GLOBAL takes no key, every other scope names what it covers")
+    if refusal := _stops_nothing(Halt.Scope(scope), scope_key):
+        raise ValueError(f"{refusal}; a halt of {scope_key[:40]!r} would stop nothing")
+
+
+def _stops_nothing(scope: Halt.Scope, key: str) -> str:
+    """What is wrong with the key of a scope, or an empty text."""
+    modes = [mode.value for mode in STORED_MODES]
+    if scope == Halt.Scope.MODE and key not in modes:
+        return f"the key of scope MODE is one of {', '.join(modes)}"
+    if scope == Halt.Scope.STRATEGY and key not in STRATEGIES:
+        return f"the key of scope STRATEGY is one of {', '.join(STRATEGIES)}"
+    if scope == Halt.Scope.MARKET and not _is_market(key):
+        return "the key of scope MARKET is the id of a stored market"
+    return ""
+
+
+def _is_market(key: str) -> bool:
+    """Whether a decision about a stored market would find a halt under this key."""
+    if not (key.isascii() and key.isdecimal() and len(key) <= LONGEST_ID):
+        return False
+    return str(int(key)) == key and Market.objects.filter(pk=int(key)).exists()
 
 
 @transaction.atomic

@@ -7,10 +7,10 @@ from decimal import Decimal
 from markets import queries as market_queries
 from markets.core.book import Book
 from markets.models import Market
+from risk.core.contracts import DEFAULT_STRATEGY
 from trading.core.decision import Candidate
 from trading.models import Signal
 
-DEFAULT_STRATEGY = "default"
 
 
 def gather(rows: Sequence[Signal], *, as_of: datetime) -> dict[int, Candidate]:

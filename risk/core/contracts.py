@@ -5,6 +5,9 @@ from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 
 MICRO = Decimal("0.000001")
+DEFAULT_STRATEGY = "default"
+STRATEGIES = (DEFAULT_STRATEGY,)
+"""The names under which anything is traded: a halt of one strategy names one of these."""
 
 
 class State(StrEnum):
@@ -79,7 +82,7 @@ class OrderIntent:
     prediction_age_s: float
     seconds_left: float | None
     accepting_orders: bool
-    strategy: str = "default"
+    strategy: str = DEFAULT_STRATEGY
     asset: str = ""
     epoch: float | None = None
     window_s: float | None = None

@@ -41,11 +41,13 @@ class Figures:
 
 
 def fall(equity: Decimal, base: Decimal) -> Decimal:
-    """Fall from `base` as a fraction, at least 0; 1 where the base itself is not positive.
+    """Fall from `base` as a fraction, at least 0; below a base that is not positive, 1.
 
     >>> fall(Decimal(67), Decimal(100))
     Decimal('0.33')
     """
+    if equity >= base:
+        return ZERO
     if base <= 0:
         return Decimal(1)
     return max(ZERO, (base - equity) / base)

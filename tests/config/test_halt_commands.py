@@ -18,7 +18,7 @@ from config.kernel.models import DomainEvent
 from config.management.commands import resume
 from risk import halts
 from risk.models import Halt, TradingState
-from tests.factories import HaltFactory
+from tests.factories import HaltFactory, MarketFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +39,7 @@ def test_halt_stops_everything_and_says_how_to_end_it(capsys: Any) -> None:
 
 
 def test_halt_can_be_milder_narrower_and_machine_readable(capsys: Any) -> None:
+    MarketFactory(id=7)
     call_command("halt", "--reason=x", "--state=REDUCING", "--scope=MARKET", "--key=7", "--json")
 
     answer = json.loads(capsys.readouterr().out)
@@ -46,7 +47,15 @@ def test_halt_can_be_milder_narrower_and_machine_readable(capsys: Any) -> None:
     assert halts.state(as_of=timezone.now(), market="7") == TradingState.REDUCING
 
 
-@pytest.mark.parametrize("arguments", [["--reason="], ["--reason=x", "--scope=MODE"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--reason="],
+        ["--reason=x", "--scope=MODE"],
+        ["--reason=x", "--scope=MODE", "--key=paper"],
+        ["--reason=x", "--scope=MARKET", "--key=" + "9" * 101],
+    ],
+)
 def test_a_senseless_halt_is_bad_usage(arguments: list[str]) -> None:
     with pytest.raises(CommandError) as refusal:
         call_command("halt", *arguments)

@@ -51,8 +51,10 @@ def test_the_peak_never_falls_by_itself() -> None:
 
 
 @pytest.mark.parametrize("base", [Decimal(0), Decimal(-5)])
-def test_a_fall_from_nothing_is_total(base: Decimal) -> None:
-    assert fall(Decimal(10), base) == 1
+def test_below_nothing_the_fall_is_total_and_empty_books_have_not_fallen(base: Decimal) -> None:
+    assert fall(base, base) == 0
+    assert fall(Decimal(10), base) == 0
+    assert fall(base - 1, base) == 1
 
 
 @pytest.mark.parametrize(

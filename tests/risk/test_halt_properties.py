@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from markets.models import Market
 from risk import equity, halts, watch
 from risk.core.drawdown import Figures
-from risk.models import SEVERITY, EquityPoint, Halt, TradingState
-from tests.factories import NOW
+from risk.models import SEVERITY, Halt, TradingState
+from tests.factories import NOW, MarketFactory
 
 pytestmark = pytest.mark.django_db
 RUNS = settings(
@@ -48,6 +50,8 @@ def test_the_state_is_always_that_of_the_strictest_stop_that_covers_it(
     state_dir: Path, history: list[Any]
 ) -> None:
     Halt.objects.all().delete()
+    if not Market.objects.filter(pk=7).exists():
+        MarketFactory(id=7)
     switch = state_dir / "HALT"
     switch.unlink(missing_ok=True)
     model: dict[tuple[str, tuple[str, str]], str] = {}

@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from config.kernel.models import DomainEvent
 from risk import halts
 from risk.models import Halt, TradingState
-from tests.factories import NOW, HaltFactory
+from tests.factories import NOW, HaltFactory, MarketFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -69,8 +69,8 @@ def test_the_strictest_open_halt_decides(state_dir: Path) -> None:
         ("MODE", "PAPER", {"mode": "PAPER"}, True),
         ("MODE", "PAPER", {"mode": "LIVE"}, False),
         ("MODE", "PAPER", {}, False),
-        ("STRATEGY", "edge", {"mode": "PAPER", "strategy": "edge"}, True),
-        ("STRATEGY", "edge", {"strategy": "other"}, False),
+        ("STRATEGY", "default", {"mode": "PAPER", "strategy": "default"}, True),
+        ("STRATEGY", "default", {"strategy": "other"}, False),
         ("MARKET", "7", {"market": "7"}, True),
         ("MARKET", "7", {"market": "8"}, False),
         ("GLOBAL", "", {"mode": "LIVE", "market": "8"}, True),
@@ -79,6 +79,7 @@ def test_the_strictest_open_halt_decides(state_dir: Path) -> None:
 def test_a_halt_reaches_as_far_as_its_scope(
     state_dir: Path, scope: str, key: str, asked: dict[str, str], stopped: bool
 ) -> None:
+    MarketFactory(id=7)
     halt = stop(scope=scope, scope_key=key)
 
     assert (halts.state(as_of=NOW, **asked) == TradingState.HALTED) == stopped
@@ -89,6 +90,26 @@ def test_a_halt_reaches_as_far_as_its_scope(
 def test_a_scope_and_its_key_belong_together(scope: str, key: str) -> None:
     with pytest.raises(ValueError, match="key"):
         stop(scope=scope, scope_key=key)
+
+
+@pytest.mark.parametrize(
+    ("scope", "key", "remedy"),
+    [
+        ("MODE", "paper", "DEMO, PAPER, LIVE"),
+        ("MODE", "BACKTEST", "DEMO, PAPER, LIVE"),
+        ("STRATEGY", "nobody", "default"),
+        ("MARKET", "7", "stored market"),
+        ("MARKET", "08", "stored market"),
+        ("MARKET", "٨", "stored market"),
+        ("MARKET", "9" * 101, "stored market"),
+    ],
+)
+def test_a_halt_that_would_stop_nothing_is_refused(scope: str, key: str, remedy: str) -> None:
+    MarketFactory(id=8)
+
+    with pytest.raises(ValueError, match=remedy):
+        stop(scope=scope, scope_key=key)
+    assert not Halt.objects.exists()
 
 
 def test_the_same_stop_is_opened_once() -> None:
