@@ -97,3 +97,20 @@ def test_a_stored_fact_can_neither_be_saved_again_nor_removed(label: str) -> Non
         connection.cursor() as cursor,
     ):
         cursor.execute(f"DELETE FROM {table}")
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL has no INSERT OR REPLACE")
+def test_a_fact_cannot_be_replaced_by_another_row_of_its_key() -> None:
+    fact = factories.TransferFactory()
+    columns = ", ".join(f.column for f in fact._meta.concrete_fields)
+
+    with (
+        pytest.raises(IntegrityError, match="facts"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(
+            f"INSERT OR REPLACE INTO trading_transfer ({columns}) "
+            f"SELECT {columns} FROM trading_transfer WHERE id = %s",
+            [fact.pk],
+        )

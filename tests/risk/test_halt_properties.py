@@ -92,26 +92,28 @@ def test_the_watch_leaves_open_what_the_curve_demands_and_what_only_a_person_may
     state_dir: Path, curve: list[int]
 ) -> None:
     Halt.objects.all().delete()
-    EquityPoint.objects.all().delete()
-    peak, halted = 0, False
-    for day, cash in enumerate(curve):
-        at = NOW + timedelta(days=day)
-        figures = Figures(
-            cash=Decimal(cash),
-            reserved=Decimal(0),
-            redeemable=Decimal(0),
-            positions=(),
-            realised=Decimal(0),
-            fees=Decimal(0),
-        )
-        equity.record("PAPER", figures, as_of=at)
+    with transaction.atomic():
+        peak, halted = 0, False
+        for day, cash in enumerate(curve):
+            at = NOW + timedelta(days=day)
+            figures = Figures(
+                cash=Decimal(cash),
+                reserved=Decimal(0),
+                redeemable=Decimal(0),
+                positions=(),
+                realised=Decimal(0),
+                fees=Decimal(0),
+            )
+            equity.record("PAPER", figures, as_of=at)
 
-        watch.run(as_of=at)
+            watch.run(as_of=at)
 
-        peak = max(peak, cash)
-        fallen = Decimal(peak - cash) / peak
-        halted = halted or fallen >= Decimal("0.30")
-        still = set(Halt.objects.filter(released_at__isnull=True).values_list("kind", flat=True))
-        assert ("DRAWDOWN_LISTEN" in still) == (fallen >= Decimal("0.10"))
-        assert ("DRAWDOWN_REDUCE" in still) == (fallen >= Decimal("0.15"))
-        assert ("DRAWDOWN_HALT" in still) == halted
+            peak = max(peak, cash)
+            fallen = Decimal(peak - cash) / peak
+            halted = halted or fallen >= Decimal("0.30")
+            still = set(Halt.objects.filter(released_at__isnull=True).values_list("kind", flat=True))
+            assert ("DRAWDOWN_LISTEN" in still) == (fallen >= Decimal("0.10"))
+            assert ("DRAWDOWN_REDUCE" in still) == (fallen >= Decimal("0.15"))
+            assert ("DRAWDOWN_HALT" in still) == halted
+        # Points are facts: only a rollback makes room for the next example.
+        transaction.set_rollback(True)
