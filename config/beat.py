@@ -14,8 +14,11 @@ from django_celery_beat.schedulers import DatabaseScheduler
 from config.celery import QUEUES
 from config.kernel import heartbeats
 from config.kernel.locks import LeaderLock
+from trading.settings import TradingSettings
 
 CANARY_S = 20
+CYCLE = "cycle"
+"""The slot whose period the trading settings choose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +75,7 @@ TIMETABLE: tuple[Slot, ...] = (
         why="a payout waits for nothing but the venue",
     ),
     Slot(
-        name="cycle",
+        name=CYCLE,
         task="config.tasks.run_cycle",
         queue="predict",
         every_s=300,
@@ -113,7 +116,7 @@ TIMETABLE: tuple[Slot, ...] = (
     ),
     Slot(
         name="risk watch",
-        task="risk.tasks.watch",
+        task="trading.tasks.watch_risk",
         queue="trading",
         every_s=60,
         demo_s=15,
@@ -157,7 +160,8 @@ class SyncReport:
 def sync(*, demo: bool, prune: bool) -> SyncReport:
     """Write the timetable into the schedule, by name.
 
-    Period, task, queue and expiry belong to the timetable; *enabled* belongs to the operator and
+    Period, task, queue and expiry belong to the timetable, the period of the cycle to the trading
+    settings once they were saved; *enabled* belongs to the operator and
     is kept. Rows of other names are deleted only with `prune`.
     """
     existing = {row.name: row for row in PeriodicTask.objects.select_related("interval")}
@@ -189,18 +193,42 @@ def sync(*, demo: bool, prune: bool) -> SyncReport:
 
 def _values(slot: Slot, *, demo: bool) -> dict[str, Any]:
     period = slot.period(demo=demo)
-    interval, _ = IntervalSchedule.objects.get_or_create(
-        every=period, period=IntervalSchedule.SECONDS
-    )
+    chosen = _chosen_cycle_s() if slot.name == CYCLE else None
     return {
         "task": slot.task,
-        "interval": interval,
         "queue": slot.queue,
-        # One period: after downtime nothing stampedes.
-        "expire_seconds": period,
+        **_timing(chosen or period),
         "kwargs": json.dumps(dict(slot.kwargs)),
         "description": slot.why,
     }
+
+
+def _timing(period: int | None) -> dict[str, Any]:
+    interval, _ = IntervalSchedule.objects.get_or_create(
+        every=period, period=IntervalSchedule.SECONDS
+    )
+    # Expires after one period: after downtime nothing stampedes.
+    return {"interval": interval, "expire_seconds": period}
+
+
+def _chosen_cycle_s() -> int | None:
+    """Seconds between decisions as the trading settings have them; None before the first save."""
+    newest: int | None = (
+        TradingSettings.objects.order_by("-version").values_list("cycle_s", flat=True).first()
+    )
+    return newest
+
+
+def follow_settings() -> bool:
+    """Give the cycle the period of the newest trading settings; whether that changed anything."""
+    row = PeriodicTask.objects.select_related("interval").filter(name=CYCLE).first()
+    chosen = _chosen_cycle_s()
+    if row is None or chosen is None or row.expire_seconds == chosen:
+        return False
+    for column, value in _timing(chosen).items():
+        setattr(row, column, value)
+    row.save()
+    return True
 
 
 def _delete(names: Iterable[str]) -> tuple[str, ...]:
@@ -239,6 +267,7 @@ class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
         ):
             self.last_beat_at = now
             heartbeats.beat("beat", period_s=self.BEAT_PERIOD_S, as_of=now)
+            follow_settings()
         return float(super().tick(*args, **kwargs))
 
     def reserve(self, entry: Any) -> Any:

@@ -26,8 +26,8 @@ def run(
     """Quotes → forecasts → decisions of the tracked markets, or of the up/down epochs among them.
 
     Returns what each stage did. With a `clock` every stage has its own instant, so that a forecast
-    sees the books that were fetched for it; without one all happen at `as_of`. Raises `CycleRunning` while another process runs the same cycle;
-    the next slot comes soon enough.
+    sees the books that were fetched for it; without one all happen at `as_of`. Raises
+    `CycleRunning` while another process runs the same cycle; the next slot comes soon enough.
     """
     lock = LeaderLock("fast_cycle" if epochs_only else "cycle")
     if not lock.held():

@@ -9,7 +9,7 @@ from typing import NoReturn
 from urllib.parse import SplitResult, unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
-MODES = ("DEMO", "PAPER", "LIVE")
+MODES = ("DEMO", "PAPER")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 KEY_RECIPE = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
@@ -59,19 +59,11 @@ def parse(variables: Mapping[str, str], *, debug: bool) -> Env:
     """
     state_dir = Path(variables.get("STATE_DIR", "") or ROOT / "var").absolute()
     history = variables.get("HISTORY_DIR", "")
-    mode = _choice(variables, "MODE", "PAPER", MODES)
-    database = _database(variables.get("DATABASE_URL", ""), state_dir)
-    if mode == "LIVE" and database.vendor == "sqlite":
-        _refuse(
-            "MODE",
-            mode,
-            "PAPER, or DATABASE_URL set to a PostgreSQL database: LIVE is refused on SQLite",
-        )
     return Env(
         secret_key=_key(variables, "SECRET_KEY", debug=debug),
         artefact_hmac_key=_key(variables, "ARTEFACT_HMAC_KEY", debug=debug),
         allowed_hosts=_hosts(variables),
-        database=database,
+        database=_database(variables.get("DATABASE_URL", ""), state_dir),
         redis_url=_url(variables, "REDIS_URL", "", ("redis", "rediss", "unix")),
         archive_dir=_folder_url(variables, "ARCHIVE_URL", state_dir / "archive"),
         artefact_dir=Path(variables.get("ARTEFACT_DIR", "") or state_dir / "artefacts").absolute(),
@@ -86,7 +78,7 @@ def parse(variables: Mapping[str, str], *, debug: bool) -> Env:
         venue_data_url=_url(
             variables, "VENUE_DATA_URL", "https://data-api.polymarket.com", ("http", "https")
         ),
-        mode=mode,
+        mode=_mode(variables),
         halt=_flag(variables, "HALT"),
         log_level=_choice(variables, "LOG_LEVEL", "WARNING", LOG_LEVELS),
     )
@@ -121,6 +113,12 @@ def _choice(variables: Mapping[str, str], name: str, default: str, choices: tupl
     if value not in choices:
         _refuse(name, value, f"one of {', '.join(choices)}")
     return value
+
+
+def _mode(variables: Mapping[str, str]) -> str:
+    if variables.get("MODE", "").strip().upper() == "LIVE":
+        _refuse("MODE", "LIVE", "PAPER or DEMO: live orders are not built yet")
+    return _choice(variables, "MODE", "PAPER", MODES)
 
 
 def _hosts(variables: Mapping[str, str]) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def run_fast_cycle(**_unknown: Any) -> None:
 
 def _run(*, epochs_only: bool) -> None:
     try:
-        cycle.run(as_of=timezone.now(), epochs_only=epochs_only)
+        cycle.run(as_of=timezone.now(), epochs_only=epochs_only, clock=timezone.now)
     except cycle.CycleRunning:
         log.info("cycle.skipped", epochs_only=epochs_only)
 

@@ -1,23 +1,13 @@
-"""Taker fees as published, each with the day from which it held."""
+"""Taker fees as published, each with the day from which it held.
 
-from collections.abc import Iterable, Mapping
+`Market.fees` is the one answer to what a market charges; without it nothing is followed or bought.
+"""
+
+from collections.abc import Mapping
 from datetime import datetime
 
 from markets.core.wire_gamma import FeeTerms
 from markets.models import FeeSchedule, Market
-
-
-def schedule_for(market: Market, *, as_of: datetime) -> FeeSchedule | None:
-    """The schedule in force: the market's own, else its category's; None = unknown, no trade."""
-    own = {"condition_key": market_key(market)}
-    table = {"condition_key": "", "category": market.category}
-    for keys in (own, table):
-        if not any(keys.values()):
-            continue
-        found = FeeSchedule.objects.filter(**keys, valid_from__lte=as_of)
-        if (newest := found.order_by("-valid_from").first()) is not None:
-            return newest
-    return None
 
 
 def market_key(market: Market) -> str:
@@ -52,16 +42,6 @@ def says(schedule: FeeSchedule, terms: FeeTerms) -> bool:
         terms.taker_only,
         terms.rebate_rate,
     )
-
-
-def categories_with_table(*, as_of: datetime) -> frozenset[str]:
-    """Categories that have a fee table of their own."""
-    rows: Iterable[str] = (
-        FeeSchedule.objects.filter(condition_key="", valid_from__lte=as_of)
-        .values_list("category", flat=True)
-        .distinct()
-    )
-    return frozenset(rows)
 
 
 def _schedule(key: str, terms: FeeTerms, *, as_of: datetime) -> FeeSchedule:

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import structlog
 
+from config.kernel.clocks import Clock, given
 from config.kernel.units import TokenId
 from markets import unknown
 from markets.adapters import clob_data
@@ -29,34 +30,38 @@ class _Asked:
     min_shares: Decimal | None
 
 
-def refresh(market_ids: Collection[int], *, as_of: datetime, venue: ClobData | None = None) -> int:
-    """Fetch the books of these markets and record them as seen at `as_of`; returns rows added.
+def refresh(
+    market_ids: Collection[int],
+    *,
+    as_of: datetime,
+    venue: ClobData | None = None,
+    clock: Clock | None = None,
+) -> int:
+    """Fetch the books of these markets and record each as seen when its reply came; returns rows.
 
-    Markets without a token id, and those whose book the venue does not have, get no row. Tick and
-    minimum size are corrected where the reply carries others.
+    `clock` tells when a reply came; without one every reply counts as come at `as_of`. Markets
+    without a token id, and those whose book the venue does not have, get no row. Tick and minimum
+    size are corrected where the reply carries others.
     """
     asked = _asked(market_ids)
     if not asked:
         return 0
+    now = given(clock, as_of)
     source = venue or clob_data.connect()
-    found: list[BookRow] = []
+    found = added = 0
     for rows, refused in source.books(asked):
-        found.extend(row for row in rows if row.token_id in asked)
+        at = now()
+        ours = [row for row in rows if row.token_id in asked]
         for wrong in refused:
-            unknown.refused(wrong, as_of=as_of)
-    _correct_parameters(asked, found)
-    # The venue stamps a book when it last changed; we saw it standing at `as_of`.
-    seen = {asked[r.token_id].market_id: replace(r.book, observed_at=as_of) for r in found}
-    last = {asked[r.token_id].market_id: r.last_trade_price for r in found}
-    added = record(seen, kind=QuoteKind.BOOK, as_of=as_of, last=last)
-    log.info("quotes.refreshed", asked=len(asked), found=len(found), added=added)
+            unknown.refused(wrong, as_of=at)
+        _correct_parameters(asked, ours)
+        # The venue stamps a book when it last changed; we saw it standing when its reply came.
+        seen = {asked[r.token_id].market_id: replace(r.book, observed_at=at) for r in ours}
+        last = {asked[r.token_id].market_id: r.last_trade_price for r in ours}
+        found += len(ours)
+        added += record(seen, kind=QuoteKind.BOOK, as_of=at, last=last)
+    log.info("quotes.refreshed", asked=len(asked), found=found, added=added)
     return added
-
-
-def refresh_followed(*, as_of: datetime) -> int:
-    """Fetch the books of every followed market; returns rows added."""
-    followed = Market.objects.filter(tracked=True).values_list("pk", flat=True)
-    return refresh(list(followed), as_of=as_of)
 
 
 def record(

@@ -5,7 +5,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from markets import catalog, quotes, resolutions, universe
+from markets import catalog, resolutions, universe
 
 
 @shared_task(
@@ -14,26 +14,20 @@ from markets import catalog, quotes, resolutions, universe
 def sync_catalogue(**_unknown: Any) -> None:
     """Learn what the venue lists, then choose what to follow."""
     catalog.sync(as_of=timezone.now())
-    universe.refresh(as_of=timezone.now())
+    universe.refresh(as_of=timezone.now(), clock=timezone.now)
 
 
 @shared_task(queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=50, time_limit=60)
 def sync_epochs(**_unknown: Any) -> None:
     """Learn of the next up/down windows, and of the opening prices of those that began."""
     catalog.sync_epochs(as_of=timezone.now())
-    universe.refresh(as_of=timezone.now())
+    universe.refresh(as_of=timezone.now(), clock=timezone.now)
 
 
 @shared_task(queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=50, time_limit=60)
 def refresh_universe(**_unknown: Any) -> None:
     """Choose what to follow; between two catalogue passes markets end and windows begin."""
-    universe.refresh(as_of=timezone.now())
-
-
-@shared_task(queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=50, time_limit=60)
-def refresh_quotes(**_unknown: Any) -> None:
-    """Record the book of every followed market."""
-    quotes.refresh_followed(as_of=timezone.now())
+    universe.refresh(as_of=timezone.now(), clock=timezone.now)
 
 
 @shared_task(queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=50, time_limit=60)

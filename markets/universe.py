@@ -1,7 +1,7 @@
 """Which markets we follow, and the one reason why each of the others is left out."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -10,7 +10,8 @@ from typing import Any
 import structlog
 from django.db.models import Count, Q, QuerySet
 
-from markets import fees, quotes
+from config.kernel.clocks import Clock, given
+from markets import quotes
 from markets.adapters.clob_data import ClobData
 from markets.core import book as books
 from markets.core.book import Book
@@ -108,19 +109,23 @@ OVER_LIMIT = "OVER_LIMIT"
 CLOSED = "CLOSED"
 
 
-def refresh(*, as_of: datetime, venue: ClobData | None = None) -> dict[str, int]:
+def refresh(
+    *, as_of: datetime, venue: ClobData | None = None, clock: Clock | None = None
+) -> dict[str, int]:
     """Choose the markets to follow, with one reason for each other; returns markets per reason.
 
     Markets that pass the catalogue's rules and have no fresh book get theirs fetched. The empty
     reason counts the followed.
     """
     config = IngestSettings.objects.current(as_of=as_of).as_config()
-    candidates = _candidates(as_of=as_of)
+    candidates = _candidates()
     reasons = {c.market_id: by_catalogue(c, config, as_of=as_of) for c in candidates}
     passed = sorted((c for c in candidates if not reasons[c.market_id]), key=_urgency)
     admitted, surplus = passed[: config.max_tracked], passed[config.max_tracked :]
     reasons |= dict.fromkeys((c.market_id for c in surplus), OVER_LIMIT)
-    found = _fresh_books([c.market_id for c in admitted], config, as_of=as_of, venue=venue)
+    found = _fresh_books(
+        [c.market_id for c in admitted], config, as_of=as_of, venue=venue, clock=clock
+    )
     for candidate in admitted:
         reasons[candidate.market_id] = by_book(found.get(candidate.market_id), config)
     _file(candidates, reasons)
@@ -150,21 +155,20 @@ def _open() -> QuerySet[Market]:
     return Market.objects.filter(origin__in=LIVE_ORIGINS, closed_at__isnull=True)
 
 
-def _candidates(*, as_of: datetime) -> list[Candidate]:
-    tables = fees.categories_with_table(as_of=as_of)
+def _candidates() -> list[Candidate]:
     rows = (
         _open()
         .annotate(assets=Count("outcomes", filter=Q(outcomes__asset_id__isnull=False)))
-        .values(*COLUMNS, "fees_id", "category")
+        .values(*COLUMNS, "fees_id")
     )
-    return [_candidate(row, tables) for row in rows.iterator(chunk_size=5000)]
+    return [_candidate(row) for row in rows.iterator(chunk_size=5000)]
 
 
-def _candidate(row: dict[str, Any], tables: Collection[str]) -> Candidate:
+def _candidate(row: dict[str, Any]) -> Candidate:
     return Candidate(
         market_id=row.pop("pk"),
-        has_schedule=row.pop("fees_id") is not None or row["category"] in tables,
-        **{name: value for name, value in row.items() if name != "category"},
+        has_schedule=row.pop("fees_id") is not None,
+        **row,
     )
 
 
@@ -179,13 +183,18 @@ def _urgency(market: Candidate) -> tuple[bool, bool, float, int]:
 
 
 def _fresh_books(
-    ids: Sequence[int], config: IngestConfig, *, as_of: datetime, venue: ClobData | None
+    ids: Sequence[int],
+    config: IngestConfig,
+    *,
+    as_of: datetime,
+    venue: ClobData | None,
+    clock: Clock | None,
 ) -> dict[int, Book]:
     since = as_of - timedelta(seconds=config.stale_after_s)
     known = _books(ids, since=since, as_of=as_of)
     missing = [market_id for market_id in ids if market_id not in known]
-    if missing and quotes.refresh(missing, as_of=as_of, venue=venue):
-        known |= _books(missing, since=since, as_of=as_of)
+    if missing and quotes.refresh(missing, as_of=as_of, venue=venue, clock=clock):
+        known |= _books(missing, since=since, as_of=given(clock, as_of)())
     return known
 
 

@@ -109,12 +109,11 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 _BY_HAND,
                 "the ledger and the outside balance disagree",
             ),
-            ("OVERFILL", TradingState.HALTED, _BY_HAND, "the venue filled more than was ordered, or sold more than was held"),
             (
-                "DRIFT",
-                TradingState.LISTEN_ONLY,
-                _WHEN_CLEAR,
-                "forecasts or their inputs no longer look as they did in training",
+                "OVERFILL",
+                TradingState.HALTED,
+                _BY_HAND,
+                "the venue filled more than was ordered, or sold more than was held",
             ),
         )
     }

@@ -229,6 +229,12 @@ class RiskLimits(VersionedSettings):
     max_equity_age_s = models.PositiveIntegerField(
         default=1800, help_text="entries wait for a newer snapshot of the books"
     )
+    max_consecutive_failures = models.PositiveIntegerField(
+        default=3, help_text="orders or decisions failed in a row; one more stops entries"
+    )
+    max_unknown_orders = models.PositiveIntegerField(
+        default=2, help_text="orders of unknown fate; one more stops entries"
+    )
 
     class Meta:
         """One row a version."""

@@ -1,11 +1,10 @@
 """Look at the equity curve; halt what it forbids, release what its rule lets go."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
 
@@ -20,9 +19,10 @@ ACTOR = "watch"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a rule may look at: one mode at one instant."""
+    """What a rule may look at: one mode at one instant; `at_work` modes owe snapshots."""
 
     mode: str
+    at_work: bool
     point: EquityPoint
     limits: LimitsConfig
     as_of: datetime
@@ -37,8 +37,11 @@ class WatchReport:
 
 
 @transaction.atomic
-def run(*, as_of: datetime) -> WatchReport:
-    """Apply every rule to every mode that has a curve, then end the halts whose time is over."""
+def run(*, as_of: datetime, at_work: Collection[str]) -> WatchReport:
+    """Apply every rule to every mode that has a curve, then end the halts whose time is over.
+
+    `at_work` names the modes whose books somebody should be marking now.
+    """
     limits = RiskLimits.objects.current(as_of=as_of).as_config()
     opened: list[Halt] = []
     released: list[Halt] = []
@@ -46,7 +49,7 @@ def run(*, as_of: datetime) -> WatchReport:
         point = equity.latest(mode, as_of=as_of)
         if point is None:
             continue
-        seen = Seen(mode=mode, point=point, limits=limits, as_of=as_of)
+        seen = Seen(mode=mode, at_work=mode in at_work, point=point, limits=limits, as_of=as_of)
         causes = {kind: cause for kind, rule in RULES.items() if (cause := rule(seen))}
         opened += _open(seen, causes)
         released += _release(seen, causes)
@@ -138,7 +141,7 @@ def _sudden(seen: Seen) -> str:
 
 def _gap(seen: Seen) -> str:
     age = (seen.as_of - seen.point.observed_at).total_seconds()
-    if seen.mode != settings.ENV.mode or age <= seen.limits.max_equity_age_s:
+    if not seen.at_work or age <= seen.limits.max_equity_age_s:
         return ""
     return f"the books were last marked {age:.0f} s ago, at most {seen.limits.max_equity_age_s} s"
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from config.kernel.clocks import Clock, given
 from trading import decide, ledger, portfolio, redeem, signals, submit
-from trading.market_data import Refresh, from_venue
+from trading.market_data import Refresh
 from trading.models import Position
 from trading.settings import TradingSettings
 from trading.venue import OrderVenue
@@ -14,17 +15,19 @@ def run(
     *,
     as_of: datetime,
     venues: Mapping[str, OrderVenue] | None = None,
-    refresh: Refresh = from_venue,
+    refresh: Refresh | None = None,
+    clock: Clock | None = None,
 ) -> dict[str, int]:
-    """One turn; returns how much each step did."""
+    """One turn; returns how much each step did. With a `clock` every step has its own instant."""
+    now = given(clock, as_of)
     mode = TradingSettings.objects.current(as_of=as_of).mode
     if ledger.open_books(mode, as_of=as_of) is not None:
         portfolio.mark_first(mode, as_of=as_of)
-    valued = signals.find(as_of=as_of)
-    intents = decide.run(as_of=as_of, refresh=refresh)
-    report = submit.run(as_of=as_of, venues=venues)
-    redeemed = redeem.run(as_of=as_of)
-    marked = mark(as_of=as_of)
+    valued = signals.find(as_of=now())
+    intents = decide.run(as_of=now(), refresh=refresh, clock=clock)
+    report = submit.run(as_of=now(), venues=venues, clock=clock)
+    redeemed = redeem.run(as_of=now())
+    marked = mark(as_of=now())
     return {
         "signals": valued,
         "intents": intents,
@@ -38,8 +41,13 @@ def run(
 
 def mark(*, as_of: datetime) -> int:
     """Put every ledger that is in use on its equity curve; returns how many."""
-    modes = {TradingSettings.objects.current(as_of=as_of).mode}
-    modes |= set(Position.objects.filter(shares__gt=0).values_list("mode", flat=True))
+    modes = at_work(as_of=as_of)
     for mode in sorted(modes):
         portfolio.mark(mode, as_of=as_of)
     return len(modes)
+
+
+def at_work(*, as_of: datetime) -> set[str]:
+    """The modes whose books move: the one in force, and those that hold positions."""
+    holding = Position.objects.filter(shares__gt=0).values_list("mode", flat=True)
+    return {TradingSettings.objects.current(as_of=as_of).mode, *holding}

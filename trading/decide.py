@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import numpy as np
 import structlog
 from django.db import transaction
 
 from config.kernel import audit, locks, units
+from config.kernel.clocks import Clock, given
 from config.kernel.modes import Mode
 from markets.models import Outcome
 from risk import gate
 from risk.core.contracts import Denial, DenialReason, LimitsConfig, OrderIntent, Verdict
 from risk.models import RiskDecision, RiskLimits
-from trading import candidates, claims, ledger, portfolio
+from trading import candidates, claims, failures, ledger, portfolio
 from trading.core.contracts import TradingConfig
 from trading.core.decision import Candidate, Refusal, cost_bound, growth, propose
 from trading.core.edge import Reason
@@ -33,17 +35,20 @@ class AlreadyDecided(RuntimeError):
     """Another worker put this signal to the gate first."""
 
 
-def run(*, as_of: datetime, refresh: Refresh = from_venue) -> int:
+def run(*, as_of: datetime, refresh: Refresh | None = None, clock: Clock | None = None) -> int:
     """Decide every passed signal that waits, best first; returns how many intents were made.
 
-    Books too old for the gate are fetched anew first.
+    Books too old for the gate are fetched anew first; what is decided with them is decided after
+    they came, as `clock` tells it. What goes wrong is counted, and raised.
     """
+    fetch = refresh or partial(from_venue, clock=clock)
     limits = RiskLimits.objects.current(as_of=as_of).as_config()
     waiting = _waiting(limits, as_of=as_of)
     found = candidates.gather(waiting, as_of=as_of)
     old = candidates.stale(found.values(), older_than_s=limits.max_book_age_s)
     old += [s.market_id for s in waiting if s.pk not in found]
-    if old and refresh(old, as_of):
+    if old and fetch(old, as_of):
+        as_of = given(clock, as_of)()
         found = candidates.gather(waiting, as_of=as_of)
     made = 0
     for signal in _ranked(waiting):
@@ -51,6 +56,10 @@ def run(*, as_of: datetime, refresh: Refresh = from_venue) -> int:
             made += _decide(signal, found.get(signal.pk), limits, as_of=as_of) is not None
         except AlreadyDecided:
             log.info("decision.already_made", signal_id=signal.pk)
+        except Exception as failure:
+            mode = TradingSettings.objects.current(as_of=as_of).mode
+            failures.note_decision(mode, failure, signal_id=signal.pk, as_of=as_of)
+            raise
     return made
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import structlog
 
+from config.kernel.clocks import Clock
 from markets import quotes
 from markets.adapters.clob_data import ClobData
 from markets.adapters.http import VenueRefused, VenueUnreachable
@@ -15,18 +16,22 @@ from markets.models import Quote
 log = structlog.get_logger()
 
 Refresh = Callable[[Collection[int], datetime], int]
-"""Fetches the books of some markets as of an instant; returns how many quotes were added."""
+"""Fetches the books of some markets, asked at an instant; returns how many quotes were added."""
 
 
 def from_venue(
-    market_ids: Collection[int], as_of: datetime, *, venue: ClobData | None = None
+    market_ids: Collection[int],
+    as_of: datetime,
+    *,
+    venue: ClobData | None = None,
+    clock: Clock | None = None,
 ) -> int:
-    """Fetch these books and record them; 0 where the venue cannot be reached.
+    """Fetch these books and record them when they come; 0 where the venue cannot be reached.
 
     What is not refreshed stays old, and old books are denied or waited for.
     """
     try:
-        return quotes.refresh(list(market_ids), as_of=as_of, venue=venue)
+        return quotes.refresh(list(market_ids), as_of=as_of, venue=venue, clock=clock)
     except (VenueUnreachable, VenueRefused) as trouble:
         log.warning("books.not_refreshed", markets=len(market_ids), reason=str(trouble))
         return 0

@@ -4,17 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 import structlog
 from django.db import transaction
 
 from config.kernel import locks
-from config.kernel.modes import Mode
+from config.kernel.clocks import Clock, given
+from config.kernel.modes import STORED_MODES, Mode
 from risk import halts
 from risk.models import TradingState
-from trading import intents, orders, portfolio
+from trading import failures, intents, orders, portfolio
 from trading.adapters.paper import Paper
+from trading.market_data import from_venue
 from trading.models import Order, TradeIntent
 from trading.settings import TradingSettings
 from trading.venue import OrderVenue, OutcomeUnknown, Rejected, Ticket, Unsent
@@ -37,7 +40,7 @@ class SubmitReport:
     fills: int
 
 
-def venue_for(mode: str, *, as_of: datetime) -> OrderVenue:
+def venue_for(mode: str, *, as_of: datetime, clock: Clock | None = None) -> OrderVenue:
     """The venue that carries out the orders of a mode; raises `NoLiveVenue` for LIVE."""
     if mode == Mode.LIVE:
         raise NoLiveVenue(
@@ -45,20 +48,36 @@ def venue_for(mode: str, *, as_of: datetime) -> OrderVenue:
             "set the mode of the trading settings to PAPER"
         )
     config = TradingSettings.objects.current(as_of=as_of).as_config()
-    return Paper(latency=timedelta(milliseconds=config.paper_latency_ms))
+    return Paper(
+        latency=timedelta(milliseconds=config.paper_latency_ms),
+        refresh=partial(from_venue, clock=clock),
+        clock=clock,
+    )
 
 
-def run(*, as_of: datetime, venues: Mapping[str, OrderVenue] | None = None) -> SubmitReport:
-    """Expire what is late, send what is approved, follow what is on its way."""
+def run(
+    *,
+    as_of: datetime,
+    venues: Mapping[str, OrderVenue] | None = None,
+    clock: Clock | None = None,
+) -> SubmitReport:
+    """Expire what is late, send what is approved, follow what is on its way.
+
+    An order is submitted when `clock` says that it was claimed, at `as_of` without one.
+    """
+    now = given(clock, as_of)
     expired = intents.expire_due(as_of=as_of)
     sent = fills = 0
     for intent_id in _approved():
-        order = claim(intent_id, as_of=as_of)
+        order = claim(intent_id, as_of=as_of, clock=clock)
         if order is not None:
-            venue = _venue(order.mode, venues, as_of=as_of)
+            venue = _venue(order.mode, venues, as_of=as_of, clock=clock)
             sent += 1
-            fills += send(order, venue, as_of=as_of)
-    fills += follow(as_of=as_of, venues=venues)
+            fills += send(order, venue, as_of=now())
+            failures.look(order.mode, as_of=now())
+    fills += follow(as_of=now(), venues=venues, clock=clock)
+    for mode in STORED_MODES:
+        failures.look(mode, as_of=now())
     return SubmitReport(expired=expired, sent=sent, fills=fills)
 
 
@@ -67,16 +86,23 @@ def _approved() -> list[UUID]:
     return list(rows.values_list("pk", flat=True))
 
 
-def _venue(mode: str, venues: Mapping[str, OrderVenue] | None, *, as_of: datetime) -> OrderVenue:
-    given = None if venues is None else venues.get(mode)
-    return given or venue_for(mode, as_of=as_of)
+def _venue(
+    mode: str,
+    venues: Mapping[str, OrderVenue] | None,
+    *,
+    as_of: datetime,
+    clock: Clock | None,
+) -> OrderVenue:
+    chosen = None if venues is None else venues.get(mode)
+    return chosen or venue_for(mode, as_of=as_of, clock=clock)
 
 
 @transaction.atomic
-def claim(intent_id: UUID, *, as_of: datetime) -> Order | None:
+def claim(intent_id: UUID, *, as_of: datetime, clock: Clock | None = None) -> Order | None:
     """Turn an approved intent into an order marked SUBMITTING; None where it may not be sent.
 
-    Halts, switches and expiry are read here, in the transaction that claims.
+    Halts, switches and expiry are read here, in the transaction that claims; the time is that of
+    the lock, and never before the decision.
     """
     mode = TradeIntent.objects.values_list("mode", flat=True).get(pk=intent_id)
     # The lock comes before the row everywhere, or two workers would wait for each other.
@@ -89,6 +115,7 @@ def claim(intent_id: UUID, *, as_of: datetime) -> Order | None:
     )
     if intent is None:
         return None
+    as_of = max(given(clock, as_of)(), intent.created_at)
     to, why = _obstacle(intent, as_of=as_of)
     if to:
         intents.let_go(intent, to=to, reason=why, as_of=as_of)
@@ -149,7 +176,12 @@ def send(order: Order, venue: OrderVenue, *, as_of: datetime) -> int:
     return 0
 
 
-def follow(*, as_of: datetime, venues: Mapping[str, OrderVenue] | None = None) -> int:
+def follow(
+    *,
+    as_of: datetime,
+    venues: Mapping[str, OrderVenue] | None = None,
+    clock: Clock | None = None,
+) -> int:
     """Ask the venues about every order whose fate is open; returns trades booked."""
     _suspect_abandoned(as_of=as_of)
     in_doubt = Order.objects.filter(status__in=(Order.Status.OPEN, Order.Status.UNKNOWN))
@@ -158,11 +190,12 @@ def follow(*, as_of: datetime, venues: Mapping[str, OrderVenue] | None = None) -
         by_mode.setdefault(order.mode, []).append(order)
     booked = 0
     for mode, waiting in by_mode.items():
-        venue = _venue(mode, venues, as_of=as_of)
+        venue = _venue(mode, venues, as_of=as_of, clock=clock)
         receipts = venue.look_up([ticket(order) for order in waiting], as_of=as_of)
+        told = given(clock, as_of)()
         for order in waiting:
             if (receipt := receipts.get(order.pk)) is not None:
-                booked += orders.apply(order, receipt, as_of=as_of)
+                booked += orders.apply(order, receipt, as_of=told)
     return booked
 
 

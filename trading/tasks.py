@@ -5,6 +5,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
+from risk import watch as risk_watch
 from trading import cycle, submit, watch
 from trading import redeem as redemptions
 
@@ -12,7 +13,7 @@ from trading import redeem as redemptions
 @shared_task(queue="trading", acks_late=True, ignore_result=True, soft_time_limit=25, time_limit=30)
 def submit_intents(**_unknown: Any) -> None:
     """Expire, send and follow what is due."""
-    submit.run(as_of=timezone.now())
+    submit.run(as_of=timezone.now(), clock=timezone.now)
 
 
 @shared_task(queue="trading", acks_late=True, ignore_result=True, soft_time_limit=50, time_limit=60)
@@ -29,9 +30,8 @@ def mark(**_unknown: Any) -> None:
     watch.run(as_of=now)
 
 
-@shared_task(
-    queue="trading", acks_late=True, ignore_result=True, soft_time_limit=110, time_limit=120
-)
-def run_cycle(**_unknown: Any) -> None:
-    """Value new forecasts, decide, send, settle and mark."""
-    cycle.run(as_of=timezone.now())
+@shared_task(queue="trading", acks_late=True, ignore_result=True, soft_time_limit=25, time_limit=30)
+def watch_risk(**_unknown: Any) -> None:
+    """Halt on drawdown, daily loss, a sudden drop or a gap in the snapshots; release by rule."""
+    now = timezone.now()
+    risk_watch.run(as_of=now, at_work=cycle.at_work(as_of=now))

@@ -206,3 +206,5 @@ class LimitsConfig:
     sudden_drop: Decimal
     sudden_drop_s: int
     max_equity_age_s: int
+    max_consecutive_failures: int
+    max_unknown_orders: int

@@ -1,8 +1,8 @@
-"""How much of the bankroll a forecast deserves: shrinkage, Kelly, depth, exclusive outcomes.
+"""How much of the bankroll a forecast deserves: shrinkage, Kelly, depth.
 
 Kelly (1956); shrinkage of an uncertain probability towards the price after Baker and McHale
-(2013); exclusive outcomes after Smoczyński and Tomkins (2010). Probabilities and costs are
-float64 in (0, 1); a cost is what one share takes from cash, fee included.
+(2013). Probabilities and costs are float64 in (0, 1); a cost is what one share takes from cash,
+fee included.
 """
 
 import math
@@ -87,29 +87,3 @@ def size_shares(
         if more < offered:
             break
     return bought
-
-
-def exclusive_fractions(probabilities: Sequence[float], costs: Sequence[float]) -> list[float]:
-    """Fractions of bankroll to stake jointly on outcomes of which at most one can happen.
-
-    Notes
-    -----
-    Outcomes join by descending p / c while p / c > R(S) = (1 - Σp) / (1 - Σc), sums over the
-    joined set S; the stake on each is p - c R(S). Needs Σc < 1.
-
-    >>> [round(f, 9) for f in exclusive_fractions([0.6], [0.5])]
-    [0.2]
-    """
-    order = sorted(range(len(costs)), key=lambda i: probabilities[i] / costs[i], reverse=True)
-    joined: list[int] = []
-    reserve, p_left, c_left = 1.0, 1.0, 1.0
-    for i in order:
-        if probabilities[i] / costs[i] <= reserve or c_left - costs[i] <= 0:
-            break
-        joined.append(i)
-        p_left, c_left = p_left - probabilities[i], c_left - costs[i]
-        reserve = max(p_left, 0.0) / c_left
-    stakes = [0.0] * len(costs)
-    for i in joined:
-        stakes[i] = max(probabilities[i] - costs[i] * reserve, 0.0)
-    return stakes

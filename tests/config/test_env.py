@@ -63,7 +63,7 @@ def test_each_variable_is_read(tmp_path: Path) -> None:
 def test_a_postgresql_address_is_taken_apart() -> None:
     url = "postgresql://ann%40corp:p%2Fw@db.example:6432/odds"
 
-    database = parse({"DATABASE_URL": url, "MODE": "LIVE"}, debug=True).database
+    database = parse({"DATABASE_URL": url}, debug=True).database
 
     assert (database.vendor, database.host, database.port) == ("postgresql", "db.example", "6432")
     assert (database.user, database.password, database.name) == ("ann@corp", "p/w", "odds")
@@ -165,3 +165,9 @@ def test_production_starts_with_its_keys(tmp_path: Path) -> None:
     done = start("config.settings.prod", STATE_DIR=str(tmp_path), **KEYS)
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("url", ["", "postgresql://ann@db.example/odds"])
+def test_live_is_refused_on_any_database(url: str) -> None:
+    with pytest.raises(BadEnvironment, match="live orders are not built yet"):
+        parse({"MODE": "live", "DATABASE_URL": url}, debug=True)

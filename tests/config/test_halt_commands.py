@@ -64,7 +64,7 @@ def test_a_senseless_halt_is_bad_usage(arguments: list[str]) -> None:
 
 
 def test_resume_releases_one_halt(capsys: Any) -> None:
-    halt, other = HaltFactory(), HaltFactory(kind="DRIFT")
+    halt, other = HaltFactory(), HaltFactory(kind="UNKNOWN_ORDERS")
 
     call_command("resume", "--halt", str(halt.pk), "--reason", "it was steam")
 
@@ -76,7 +76,7 @@ def test_resume_releases_one_halt(capsys: Any) -> None:
 
 def test_resume_releases_all_halts(capsys: Any) -> None:
     HaltFactory()
-    HaltFactory(kind="DRIFT", scope="MODE", scope_key="PAPER")
+    HaltFactory(kind="UNKNOWN_ORDERS", scope="MODE", scope_key="PAPER")
 
     call_command("resume", "--all", "--reason", "it was steam")
 

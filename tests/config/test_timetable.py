@@ -1,6 +1,7 @@
 """The timetable as rows: upserted by name, an operator's choice kept, one leader ticking."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from config import beat
 from config.celery import QUEUES, app
 from config.kernel.models import Heartbeat
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -53,6 +55,30 @@ def test_the_demo_runs_faster_and_without_what_needs_days():
 
     assert PeriodicTask.objects.get(name="cycle").interval.every == 10
     assert set(report.absent) == {s.name for s in beat.TIMETABLE if s.demo_s is None}
+
+
+def test_the_trading_settings_choose_the_period_of_the_cycle():
+    factories.trading_settings(cycle_s=45)
+
+    beat.sync(demo=False, prune=False)
+
+    row = PeriodicTask.objects.get(name="cycle")
+    assert (row.interval.every, row.expire_seconds) == (45, 45)
+    assert PeriodicTask.objects.get(name="catalogue").interval.every == 300
+
+
+def test_a_new_period_of_the_cycle_holds_without_a_restart(own_state):
+    beat.sync(demo=False, prune=False)
+    scheduler = beat.LeaderScheduler(app=app, lazy=False)
+    scheduler.tick()
+    assert scheduler.schedule["cycle"].schedule.run_every == timedelta(seconds=300)
+
+    factories.trading_settings(cycle_s=45)
+    scheduler.last_beat_at = None
+    scheduler.tick()
+
+    assert scheduler.schedule["cycle"].schedule.run_every == timedelta(seconds=45)
+    scheduler.leader.release()
 
 
 def test_strangers_are_deleted_only_on_request():

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from config.kernel import revise
-from markets import tasks
+from markets import quotes, tasks
 from markets.adapters import clob_data, gamma
 from markets.models import IngestSettings, Market, Origin, Quote, RawMessage, Resolution
 from sandbox.core.world import World
@@ -66,7 +66,9 @@ def test_the_tasks_follow_the_stand_in_from_listing_to_result(
     tasks.sync_epochs()
     tasks.refresh_universe()
     before = Quote.objects.count()
-    tasks.refresh_quotes()
+    quotes.refresh(
+        list(Market.objects.filter(tracked=True).values_list("pk", flat=True)), as_of=timezone.now()
+    )
 
     assert set(Market.objects.values_list("origin", flat=True)) == {Origin.SANDBOX}
     assert Market.objects.filter(tracked=True).exists()

@@ -134,3 +134,23 @@ def test_quotes_of_a_stream_keep_the_time_the_venue_gave_them() -> None:
     quote = Quote.objects.get()
     assert added == 1
     assert (quote.observed_at, quote.received_at) == (seen_at, AS_OF)
+
+
+def test_a_book_is_seen_when_its_reply_came_not_when_it_was_asked_for() -> None:
+    market = listed()
+    replied = AS_OF + timedelta(seconds=3)
+
+    quotes.refresh([market.pk], as_of=AS_OF, venue=venue(say.book(1)), clock=lambda: replied)
+
+    quote = Quote.objects.get()
+    assert quote.observed_at == quote.received_at == replied
+
+
+def test_no_reply_comes_before_the_question() -> None:
+    market = listed()
+
+    quotes.refresh(
+        [market.pk], as_of=AS_OF, venue=venue(say.book(1)), clock=lambda: AS_OF - timedelta(1)
+    )
+
+    assert Quote.objects.get().received_at == AS_OF

@@ -108,14 +108,15 @@ def test_what_the_book_says_may_leave_a_market_out(
     assert market.filter_reason == reason
 
 
-def test_a_category_table_stands_in_for_a_missing_schedule() -> None:
+def test_a_category_table_does_not_stand_in_for_a_missing_schedule() -> None:
+    """Nothing that sizes an order reads the table, so the market could never be bought."""
     market = listed(1, fees=None, category="politics")
     FeeSchedule.objects.create(category="politics", rate=Decimal("0.04"), valid_from=AS_OF)
 
     refresh(say.book(1))
 
     market.refresh_from_db()
-    assert market.tracked
+    assert (market.tracked, market.filter_reason) == (False, "NO_FEE_SCHEDULE")
 
 
 @pytest.mark.parametrize(

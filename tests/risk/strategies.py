@@ -115,4 +115,6 @@ def limits(draw: st.DrawFn) -> LimitsConfig:
         daily_loss=draw(fractions),
         max_per_asset=draw(st.integers(0, 3)),
         max_equity_age_s=draw(st.integers(0, 2400)),
+        max_consecutive_failures=3,
+        max_unknown_orders=2,
     )

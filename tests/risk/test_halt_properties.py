@@ -25,11 +25,11 @@ RUNS = settings(
 reaches = st.sampled_from([("GLOBAL", ""), ("MODE", "PAPER"), ("MODE", "LIVE"), ("MARKET", "7")])
 stops = st.tuples(
     st.just("stop"),
-    st.sampled_from(["MANUAL", "DRIFT"]),
+    st.sampled_from(["MANUAL", "UNKNOWN_ORDERS"]),
     reaches,
     st.sampled_from(["LISTEN_ONLY", "REDUCING", "HALTED"]),
 )
-releases = st.tuples(st.just("release"), st.sampled_from(["MANUAL", "DRIFT"]), reaches)
+releases = st.tuples(st.just("release"), st.sampled_from(["MANUAL", "UNKNOWN_ORDERS"]), reaches)
 switches = st.tuples(st.just("switch"), st.booleans())
 histories = st.lists(st.one_of(stops, stops, releases, switches), max_size=10)
 
@@ -106,12 +106,14 @@ def test_the_watch_leaves_open_what_the_curve_demands_and_what_only_a_person_may
             )
             equity.record("PAPER", figures, as_of=at)
 
-            watch.run(as_of=at)
+            watch.run(as_of=at, at_work={"PAPER"})
 
             peak = max(peak, cash)
             fallen = Decimal(peak - cash) / peak
             halted = halted or fallen >= Decimal("0.30")
-            still = set(Halt.objects.filter(released_at__isnull=True).values_list("kind", flat=True))
+            still = set(
+                Halt.objects.filter(released_at__isnull=True).values_list("kind", flat=True)
+            )
             assert ("DRAWDOWN_LISTEN" in still) == (fallen >= Decimal("0.10"))
             assert ("DRAWDOWN_REDUCE" in still) == (fallen >= Decimal("0.15"))
             assert ("DRAWDOWN_HALT" in still) == halted

@@ -49,7 +49,7 @@ def test_state_and_resume_rule_come_from_the_kind_unless_given() -> None:
         "LISTEN_ONLY",
         "NEXT_DAY",
     )
-    assert stop("DRIFT", state="REDUCING", resume_rule="MANUAL").resume_rule == "MANUAL"
+    assert stop("UNKNOWN_ORDERS", state="REDUCING", resume_rule="MANUAL").resume_rule == "MANUAL"
 
 
 def test_the_strictest_open_halt_decides(state_dir: Path) -> None:

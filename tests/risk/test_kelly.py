@@ -3,10 +3,10 @@
 import math
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from risk.core.kelly import exclusive_fractions, kelly_fraction, shrink, size_shares
+from risk.core.kelly import kelly_fraction, shrink, size_shares
 
 inside = st.floats(0.02, 0.98)
 
@@ -124,28 +124,3 @@ def test_buying_stops_at_the_level_that_no_longer_pays() -> None:
     shares = size_shares(0.6, [(0.5, 10.0), (0.7, 1e9)], bankroll=1000, multiplier=1.0)
 
     assert shares == 10
-
-
-@given(st.lists(st.tuples(inside, inside), min_size=1, max_size=4))
-def test_stakes_on_exclusive_outcomes_beat_every_other_split(
-    pairs: list[tuple[float, float]],
-) -> None:
-    scale = max(1.0, sum(p for p, _ in pairs) * 1.01)
-    probabilities, costs = [p / scale for p, _ in pairs], [c for _, c in pairs]
-    stakes = exclusive_fractions(probabilities, costs)
-
-    def expected(stake: list[float]) -> float:
-        left = 1 - sum(stake)
-        nobody = (1 - sum(probabilities)) * math.log(left)
-        return nobody + sum(
-            p * math.log(left + f / c) for p, c, f in zip(probabilities, costs, stake, strict=True)
-        )
-
-    assert all(f >= 0 for f in stakes)
-    assume(sum(stakes) < 0.999)
-    best = expected(stakes)
-    for i in range(len(stakes)):
-        for step in (-0.01, 0.01):
-            other = [max(f + step * (i == j), 0.0) for j, f in enumerate(stakes)]
-            if sum(other) < 1:
-                assert expected(other) <= best + 1e-9

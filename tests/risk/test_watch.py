@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from risk import equity, halts, tasks, watch
+from risk import equity, halts, watch
 from risk.core.drawdown import Figures
 from risk.models import Halt, TradingState
 from tests.factories import NOW, HaltFactory
@@ -38,7 +38,7 @@ def mark(cash: int, minutes: float, mode: str = "PAPER") -> None:
 
 
 def look(minutes: float) -> watch.WatchReport:
-    return watch.run(as_of=at(minutes))
+    return watch.run(as_of=at(minutes), at_work={"PAPER"})
 
 
 def kinds() -> set[str]:
@@ -228,12 +228,3 @@ def test_a_manual_halt_is_never_released_by_the_watch() -> None:
     look(3 * 1440)
 
     assert kinds() == {"MANUAL", "SNAPSHOT_GAP"}
-
-
-@pytest.mark.filterwarnings("ignore:\\s*The 'queue' task attribute")  # Celery's, until its 6.0
-def test_the_task_looks_and_tolerates_words_it_does_not_know() -> None:
-    mark(1000, 0)
-
-    tasks.watch(sent_by="a newer version")
-
-    assert kinds() <= {"SNAPSHOT_GAP"}

@@ -344,3 +344,10 @@ def test_a_signal_is_put_to_the_gate_once():
 
     with pytest.raises(decide.AlreadyDecided, match="another worker"):
         decide._settle(signal, signal.decision)
+
+
+def test_live_cannot_be_chosen():
+    settings = TradingSettings(version=1, created_at=NOW, reason="x", mode="LIVE")
+
+    with pytest.raises(ValidationError, match="live orders are not built yet"):
+        settings.full_clean()

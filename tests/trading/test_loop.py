@@ -7,18 +7,19 @@ import pytest
 
 from risk.models import EquityPoint
 from tests import factories
-from tests.factories import NOW, ahead
+from tests.factories import NOW, ago, ahead
 from tests.trading.world import (
     LATER,
     SilentVenue,
     a_cycle,
     a_market_worth_buying,
     an_intent,
+    books_are_open,
     only_order,
     paper,
     traded,
 )
-from trading import intents, ledger, orders, portfolio, redeem, submit
+from trading import decide, intents, ledger, orders, portfolio, redeem, signals, submit
 from trading.adapters.paper import Paper
 from trading.models import Account, Claim, Fill, Order, Position, Redemption, TradeIntent
 from trading.settings import TradingSettings
@@ -92,6 +93,44 @@ def test_a_book_that_nobody_recorded_is_fetched():
     submit.run(as_of=ahead(5), venues=venue)
 
     assert only_order().status == "FILLED"
+
+
+def test_a_book_seen_between_question_and_claim_fills_no_order():
+    """Another worker's book, fetched before the order was really claimed, is too early."""
+    market = an_intent().market
+    submit.run(as_of=NOW, venues=paper(), clock=lambda: ahead(4))
+    factories.QuoteFactory(market=market, at=ahead(5))
+
+    submit.run(as_of=ahead(7), venues=paper())
+    assert only_order().submitted_at == ahead(4)
+    assert only_order().status == "OPEN"
+
+    factories.QuoteFactory(market=market, at=ahead(6))
+    submit.run(as_of=ahead(7), venues=paper())
+    assert Fill.objects.get().observed_at == ahead(6)
+
+
+def test_an_order_is_never_submitted_before_its_decision():
+    an_intent()
+
+    submit.run(as_of=ago(30), venues=paper())
+
+    assert only_order().submitted_at == NOW
+
+
+def test_a_decision_with_a_book_that_had_to_be_fetched_is_made_after_it_came():
+    market = a_market_worth_buying()
+    decided_at = ahead(300)
+    books_are_open()
+    signals.find(as_of=NOW)
+
+    def fetch(_market_ids, as_of):
+        factories.QuoteFactory(market=market, at=as_of + timedelta(seconds=2))
+        return 1
+
+    later = decided_at + timedelta(seconds=3)
+    assert decide.run(as_of=decided_at, refresh=fetch, clock=lambda: later) == 1
+    assert TradeIntent.objects.get().created_at == later
 
 
 def test_a_top_of_book_without_levels_is_a_book_of_one_level():

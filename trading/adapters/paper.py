@@ -7,6 +7,7 @@ from uuid import UUID
 
 import structlog
 
+from config.kernel.clocks import Clock, given
 from config.kernel.units import ONE, ZERO
 from markets.core.book import Book, Level
 from markets.models import Quote, QuoteKind
@@ -32,6 +33,7 @@ class Paper(OrderVenue):
 
     latency: timedelta
     refresh: Refresh = from_venue
+    clock: Clock | None = None
 
     def place(self, ticket: Ticket, *, as_of: datetime) -> Receipt:
         """Accept; the fate follows from `look_up`."""
@@ -43,6 +45,7 @@ class Paper(OrderVenue):
         seen = {t.order_id: self._book_after(t, as_of=as_of) for t in due}
         missing = {t.market_id for t in due if seen[t.order_id] is None and as_of < t.expires_at}
         if missing and self.refresh(missing, as_of):
+            as_of = given(self.clock, as_of)()
             seen |= {
                 t.order_id: self._book_after(t, as_of=as_of) for t in due if t.market_id in missing
             }

@@ -24,9 +24,11 @@ class Command(BaseCommand):
         now = timezone.now()
         try:
             if options["fast"]:
-                report: dict[str, Any] = {"cycle": cycle.run(as_of=now, epochs_only=True)}
+                report: dict[str, Any] = {
+                    "cycle": cycle.run(as_of=now, epochs_only=True, clock=timezone.now)
+                }
             else:
-                report = cycle.everything(as_of=now)
+                report = cycle.everything(as_of=now, clock=timezone.now)
         except cycle.CycleRunning as busy:
             report = {"cycle": {"error": str(busy)}}
         if options["json"]:

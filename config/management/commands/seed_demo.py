@@ -30,7 +30,7 @@ class Command(BaseCommand):
                 returncode=2,
             )
         demo.apply(as_of=timezone.now())
-        report = {"first": cycle.everything(as_of=timezone.now())}
+        report = {"first": cycle.everything(as_of=timezone.now(), clock=timezone.now)}
         with tempfile.TemporaryDirectory() as folder:
             call_command(
                 "sandbox", history=Path(folder), hours=options["hours"], seed=options["seed"]
@@ -39,5 +39,5 @@ class Command(BaseCommand):
         now = timezone.now()
         run = train.run(until=now, seed=options["seed"], as_of=now, history=past)
         report["training"] = {"status": run.status, "error": run.error}
-        report["second"] = cycle.everything(as_of=timezone.now())
+        report["second"] = cycle.everything(as_of=timezone.now(), clock=timezone.now)
         self.stdout.write(json.dumps(report, default=str))

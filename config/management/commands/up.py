@@ -185,6 +185,5 @@ def _mode(mode: str) -> str:
     words = {
         "DEMO": "DEMO: nothing is real, neither market nor money",
         "PAPER": "PAPER: real prices, simulated orders, no money",
-        "LIVE": "LIVE: real money, every order approved by a person",
     }
     return words[mode]

@@ -24,7 +24,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
             report = catalog.sync(as_of=timezone.now(), limit=options["limit"])
-            reasons = universe.refresh(as_of=timezone.now())
+            reasons = universe.refresh(as_of=timezone.now(), clock=timezone.now)
         except SimulatedVenue as refused:
             raise CommandError(str(refused), returncode=2) from None
         except (NotUnderstood, StuckCursor, VenueRefused, VenueUnreachable) as cause:
