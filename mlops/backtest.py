@@ -152,6 +152,7 @@ def compose(
     return {
         "title": f"{names} {first:%Y-%m-%d} to {last:%Y-%m-%d}",
         "mode": Mode.BACKTEST.value,
+        "simulated": history.simulated,
         "from": first.isoformat(timespec="minutes"),
         "to": last.isoformat(timespec="minutes"),
         "seed": seed,
@@ -171,8 +172,6 @@ def compose(
 
 def _tradable(history: History, found: Decisions) -> Decisions:
     """Without prices whose stamp was placed in hindsight: nobody could have decided then."""
-    if "hindsight" not in history.markets.columns:
-        return found
     return found.take(~history.markets["hindsight"].to_numpy()[found.market])
 
 
@@ -195,19 +194,11 @@ def _tape(history: History, found: Decisions) -> Tape:
         bid_depth=series.bid_depth[quote],
         ask_depth=series.ask_depth[quote],
         quote_age_s=found.as_of - series.known_at[quote],
-        fee_rate=_fee_rates(history),
         answered_at=_floats(history.markets["label_known_at"]),
         payout=_floats(history.markets["payout"]),
         facts=history.facts,
         asset=tuple(history.markets["asset"].fill_null("").to_list()),
     )
-
-
-def _fee_rates(history: History) -> Floats:
-    """The market's own taker rate, NaN where history does not say."""
-    if "fee_rate" not in history.markets.columns:
-        return np.full(len(history.markets), np.nan)
-    return _floats(history.markets["fee_rate"])
 
 
 def _forecast(

@@ -60,8 +60,8 @@ HISTORY_1 = Assumptions(
     min_shares=Decimal(5),
     max_quote_age_s=2700,
     fees=(
-        "the market's own taker rate where recorded, else Polymarket's of its category on that day,"
-        " taken as 0 before the first day known; other venues are charged the same"
+        "Polymarket's taker rate of the market's category on that day, taken as 0 before the"
+        " first day known; other venues are charged the same"
     ),
     fills=(
         "takers walk the last recorded price, up to max_quote_age_s old, never more than its depth;"
@@ -84,8 +84,6 @@ class Tape:
         float64[n] of outcome 0 as recorded, NaN where history is silent; depth in shares.
     quote_age_s
         float64[n], seconds since the price that is decided on was recorded.
-    fee_rate
-        float64[m], the market's own taker rate where it was recorded, else NaN.
     answered_at, payout
         float64[m]; NaN where the answer is unknown.
     asset
@@ -99,7 +97,6 @@ class Tape:
     bid_depth: Floats
     ask_depth: Floats
     quote_age_s: Floats
-    fee_rate: Floats
     answered_at: Floats
     payout: Floats
     facts: MarketFacts
@@ -142,14 +139,13 @@ def quote(tape: Tape, price: Floats, assumed: Assumptions) -> Quoted:
     recorded = np.isfinite(tape.bid) & np.isfinite(tape.ask)
     tick = float(assumed.tick)
     low, high = price - assumed.half_spread, price + assumed.half_spread
-    own = tape.fee_rate[tape.market]
     categories = np.asarray(tape.facts.category, dtype=np.str_)[tape.market]
     return Quoted(
         bid=np.clip(np.where(recorded, tape.bid, low), tick, 1 - tick).round(4),
         ask=np.clip(np.where(recorded, tape.ask, high), tick, 1 - tick).round(4),
         bid_depth=np.where(np.isfinite(tape.bid_depth), tape.bid_depth, assumed.depth_shares),
         ask_depth=np.where(np.isfinite(tape.ask_depth), tape.ask_depth, assumed.depth_shares),
-        fee_rate=np.where(np.isfinite(own), own, category_rates(categories.tolist(), tape.as_of)),
+        fee_rate=category_rates(categories.tolist(), tape.as_of),
     )
 
 
