@@ -96,7 +96,7 @@ CATEGORY_FEES: tuple[CategoryFee, ...] = (
 )
 """The venue's category table as far as it is known: an assumption for BACKTEST, never for orders.
 
-Before its first date a category was free of taker fees.
+What a category charged before its first date is not on record here: it is taken as 0.
 """
 
 
