@@ -6,11 +6,12 @@ from datetime import datetime
 import structlog
 
 from config.kernel.clocks import Clock
-from markets import quotes
+from markets import quotes, unknown
 from markets.adapters.clob_data import ClobData
 from markets.adapters.http import VenueRefused, VenueUnreachable
 from markets.core import book as books
 from markets.core.book import Book
+from markets.core.wire import NotUnderstood
 from markets.models import Quote
 
 log = structlog.get_logger()
@@ -26,7 +27,7 @@ def from_venue(
     venue: ClobData | None = None,
     clock: Clock | None = None,
 ) -> int:
-    """Fetch these books and record them when they come; 0 where the venue cannot be reached.
+    """Fetch these books and record them when they come; 0 where the venue gives no answer.
 
     What is not refreshed stays old, and old books are denied or waited for.
     """
@@ -34,6 +35,10 @@ def from_venue(
         return quotes.refresh(list(market_ids), as_of=as_of, venue=venue, clock=clock)
     except (VenueUnreachable, VenueRefused) as trouble:
         log.warning("books.not_refreshed", markets=len(market_ids), reason=str(trouble))
+        return 0
+    except NotUnderstood as wrong:
+        unknown.refused(wrong, as_of=as_of)
+        log.warning("books.not_understood", markets=len(market_ids), reason=wrong.reason)
         return 0
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from uuid import UUID
 
 import structlog
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from config.kernel import locks
 from config.kernel.clocks import Clock, given
@@ -33,11 +33,12 @@ class NoLiveVenue(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitReport:
-    """What one sweep did: intents expired, orders sent, trades booked."""
+    """What one sweep did: intents expired, orders sent, trades booked, orders it failed to book."""
 
     expired: int
     sent: int
     fills: int
+    failed: int = 0
 
 
 def venue_for(mode: str, *, as_of: datetime, clock: Clock | None = None) -> OrderVenue:
@@ -75,10 +76,10 @@ def run(
             sent += 1
             fills += send(order, venue, as_of=now())
             failures.look(order.mode, as_of=now())
-    fills += follow(as_of=now(), venues=venues, clock=clock)
+    booked, failed = follow(as_of=now(), venues=venues, clock=clock)
     for mode in STORED_MODES:
         failures.look(mode, as_of=now())
-    return SubmitReport(expired=expired, sent=sent, fills=fills)
+    return SubmitReport(expired=expired, sent=sent, fills=fills + booked, failed=failed)
 
 
 def _approved() -> list[UUID]:
@@ -181,22 +182,30 @@ def follow(
     as_of: datetime,
     venues: Mapping[str, OrderVenue] | None = None,
     clock: Clock | None = None,
-) -> int:
-    """Ask the venues about every order whose fate is open; returns trades booked."""
+) -> tuple[int, int]:
+    """Ask the venues about every order whose fate is open; returns trades booked and failures.
+
+    An answer that cannot be booked leaves its order as it was, and the others go on.
+    """
     _suspect_abandoned(as_of=as_of)
     in_doubt = Order.objects.filter(status__in=(Order.Status.OPEN, Order.Status.UNKNOWN))
     by_mode: dict[str, list[Order]] = {}
     for order in in_doubt.select_related("market__fees", "outcome", "intent"):
         by_mode.setdefault(order.mode, []).append(order)
-    booked = 0
+    booked = failed = 0
     for mode, waiting in by_mode.items():
         venue = _venue(mode, venues, as_of=as_of, clock=clock)
         receipts = venue.look_up([ticket(order) for order in waiting], as_of=as_of)
         told = given(clock, as_of)()
         for order in waiting:
-            if (receipt := receipts.get(order.pk)) is not None:
+            if (receipt := receipts.get(order.pk)) is None:
+                continue
+            try:
                 booked += orders.apply(order, receipt, as_of=told)
-    return booked
+            except (DatabaseError, ArithmeticError, ValueError, RuntimeError):
+                failed += 1
+                log.exception("order.not_booked", order_id=str(order.pk))
+    return booked, failed
 
 
 def _suspect_abandoned(*, as_of: datetime) -> None:
