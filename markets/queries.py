@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
+import structlog
 
 from config.kernel import vendor
 from config.kernel.copy_format import Schema
@@ -12,6 +13,8 @@ from markets.core import book
 from markets.core.book import Book
 from markets.core.series import Floats, Ints, MarketFacts, QuoteSeries
 from markets.models import Market
+
+log = structlog.get_logger()
 
 TIME = pl.Datetime("us", "UTC")
 FIGURES = ("price", "bid", "ask", "bid_depth", "ask_depth", "volume_24h")
@@ -115,10 +118,20 @@ def latest_quotes(market_ids: Sequence[int], *, as_of: datetime) -> pl.DataFrame
 def latest_books(market_ids: Sequence[int], *, as_of: datetime) -> dict[int, Book]:
     """The newest book of each market received by `as_of`: its levels, else its top. One query."""
     rows = _latest(market_ids, as_of, {**LATEST, "levels": pl.Binary})
-    return {row["market_id"]: _book(row) for row in rows.iter_rows(named=True)}
+    books = ((row["market_id"], _book(row)) for row in rows.iter_rows(named=True))
+    return {market_id: found for market_id, found in books if found is not None}
 
 
-def _book(row: dict[str, object]) -> Book:
+def _book(row: dict[str, object]) -> Book | None:
+    """The book of one row; None where it cannot be read, for one must not hide the others."""
+    try:
+        return _unpacked(row)
+    except (ValueError, ArithmeticError) as trouble:
+        log.warning("book.unreadable", market_id=row["market_id"], reason=repr(trouble))
+        return None
+
+
+def _unpacked(row: dict[str, object]) -> Book:
     at, levels = row["observed_at"], row["levels"]
     assert isinstance(at, datetime)  # noqa: S101 - narrows the type
     if isinstance(levels, bytes):

@@ -33,12 +33,19 @@ from config.kernel.units import ConditionId, TokenId
 T = TypeVar("T")
 Convert = Callable[[Any], Any]
 Price = NewType("Price", Decimal)
+Tick = NewType("Tick", Decimal)
+Amount = NewType("Amount", Decimal)
 
+TICKS = frozenset(map(Decimal, ("0.1", "0.01", "0.005", "0.0025", "0.001", "0.0001")))
+LARGEST_AMOUNT = Decimal(2**33)
 MILLISECONDS_FROM = 10**11
+LONGEST_INTEGER = 40
 EPOCH_SECONDS = re.compile(r"\d{1,13}")
 ABSENT = object()
 DERIVED = "derived"
 JSON = msgspec.json.Decoder(float_hook=Decimal)
+JSON_TROUBLE = (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError)
+"""What decoding raises: bad syntax, bad text, a number beyond Decimal, nesting without end."""
 ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -70,7 +77,7 @@ def decode(body: bytes, *, source: str) -> Any:
     """JSON values of a reply, decimals kept exact; raises `NotUnderstood` for anything else."""
     try:
         return JSON.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as cause:
+    except JSON_TROUBLE as cause:
         raise NotUnderstood(source, f"not JSON: {cause}", body) from cause
 
 
@@ -90,8 +97,11 @@ def read_all(kind: type[T], values: object, *, source: str) -> tuple[T, ...]:
 
 
 def raw(value: object) -> str:
-    """JSON text of decoded values, decimals as they came."""
-    return ENCODER.encode(value).decode()
+    """JSON text of decoded values, decimals as they came; shortened where nested without end."""
+    try:
+        return ENCODER.encode(value).decode()
+    except RecursionError:
+        return shown(value)
 
 
 def build(kind: type[T], value: object, **parsed: object) -> T:
@@ -121,7 +131,10 @@ def build(kind: type[T], value: object, **parsed: object) -> T:
 
 def shown(value: object) -> str:
     """A value as it appears in a reason: short."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return f"a {type(value).__name__} nested too deeply"
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
@@ -201,7 +214,7 @@ def array(value: object) -> list[Any]:
     if isinstance(value, str):
         try:
             value = JSON.decode(value)
-        except msgspec.DecodeError as cause:
+        except JSON_TROUBLE as cause:
             raise Unreadable(f"{shown(value)} is not an array") from cause
     if not isinstance(value, list):
         raise Unreadable(f"expected an array, got {shown(value)}")
@@ -245,7 +258,8 @@ def decimal(value: object) -> Decimal:
 def integer(value: object) -> int:
     """A whole number, or the text of one."""
     number = decimal(value)
-    if number != number.to_integral_value():
+    # 1e9999999 is whole too, and would fill the memory with its digits.
+    if number.adjusted() > LONGEST_INTEGER or number != number.to_integral_value():
         raise Unreadable(f"{shown(value)} is not a whole number")
     return int(number)
 
@@ -255,6 +269,22 @@ def price(value: object) -> Decimal:
     number = decimal(value)
     if not 0 <= number <= 1:
         raise Unreadable(f"{shown(value)} is not a price between 0 and 1")
+    return number
+
+
+def tick(value: object) -> Decimal:
+    """A price grid that the venue has; any other would turn prices into nonsense."""
+    number = decimal(value)
+    if number not in TICKS:
+        raise Unreadable(f"{shown(value)} is none of the venue's ticks")
+    return number
+
+
+def amount(value: object) -> Decimal:
+    """Shares or dollars: from 0 to below 2^33, where a float still holds the sixth place."""
+    number = decimal(value)
+    if not 0 <= number < LARGEST_AMOUNT:
+        raise Unreadable(f"{shown(value)} is not an amount from 0 to below {LARGEST_AMOUNT}")
     return number
 
 
@@ -302,6 +332,8 @@ SCALARS: Mapping[Any, Convert] = {
     int: integer,
     Decimal: decimal,
     Price: price,
+    Tick: tick,
+    Amount: amount,
     datetime: moment,
     ConditionId: _matching(r"0x[0-9a-fA-F]{1,64}", "a condition id"),
     TokenId: _matching(r"\d{1,78}", "a token id"),

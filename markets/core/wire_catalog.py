@@ -1,12 +1,12 @@
 """From catalogue rows to the values of our columns: categories, epochs, fees, times."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from config.kernel.units import ZERO
-from markets.core import wire_epochs
+from markets.core import wire, wire_epochs
 from markets.core.wire_gamma import ASSET_LISTS, EventRow, FeeTerms, MarketRow
 
 UNKNOWN_PROTOCOL = "unknown"
@@ -68,8 +68,8 @@ def listed(event: EventRow, row: MarketRow, *, as_of: datetime) -> Listed:
         scheduled_end_at=epoch.ends_at if epoch else row.end_date,
         closed_at=(row.closed_time or as_of) if row.closed else None,
         accepting_orders=accepts_orders(row),
-        tick_size=row.order_price_min_tick_size or None,
-        min_shares=row.order_min_size,
+        tick_size=_known(wire.tick, row.order_price_min_tick_size),
+        min_shares=_known(wire.amount, row.order_min_size),
         neg_risk=row.neg_risk,
         neg_risk_other=bool(row.neg_risk_other),
         asset=epoch.asset if epoch else "",
@@ -79,6 +79,14 @@ def listed(event: EventRow, row: MarketRow, *, as_of: datetime) -> Listed:
         volume=_float(row.volume),
         liquidity=_float(row.liquidity),
     )
+
+
+def _known(read: Callable[[object], Decimal], value: Decimal | None) -> Decimal | None:
+    """The value, or "not said" for one that makes no sense: the row's other news still count."""
+    try:
+        return None if value is None else read(value)
+    except wire.Unreadable:
+        return None
 
 
 def accepts_orders(row: MarketRow) -> bool | None:

@@ -11,9 +11,12 @@ from markets.core import book as books
 from markets.core.book import Book
 from markets.core.wire import (
     DERIVED,
+    Amount,
     NotUnderstood,
     Price,
+    Tick,
     Unreadable,
+    amount,
     array,
     build,
     decimal,
@@ -37,8 +40,8 @@ class BookRow:
     token_id: Annotated[TokenId, "asset_id"]
     condition_id: Annotated[ConditionId, "market"]
     observed_at: Annotated[datetime, "timestamp"]
-    tick_size: Decimal | None = None
-    min_shares: Annotated[Decimal | None, "min_order_size"] = None
+    tick_size: Tick | None = None
+    min_shares: Annotated[Amount | None, "min_order_size"] = None
     neg_risk: bool | None = None
     last_trade_price: Price | None = None
     book: Annotated[Book, DERIVED]
@@ -140,11 +143,19 @@ def _levels(value: Mapping[str, Any], side: str) -> list[tuple[Decimal, Decimal]
     for item in array(value[side]):
         if not isinstance(item, dict) or "price" not in item or "size" not in item:
             raise Unreadable(f"{side}: {shown(item)} is not a price level")
-        level = price(item["price"]), decimal(item["size"])
-        if level[1] < 0:
-            raise Unreadable(f"{side}: size {level[1]} is negative")
-        found.append(level)
+        found.append(_level(item, side))
     return found
+
+
+def _level(item: Mapping[str, Any], side: str) -> tuple[Decimal, Decimal]:
+    """Price and shares; a price of 0 or 1 would give shares away."""
+    try:
+        at, shares = price(item["price"]), amount(item["size"])
+    except Unreadable as wrong:
+        raise Unreadable(f"{side}: {wrong}") from wrong
+    if at in (0, 1):
+        raise Unreadable(f"{side}: nobody trades at {at}")
+    return at, shares
 
 
 def number(body: bytes, name: str) -> Decimal:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from config.kernel.units import ConditionId, TokenId
 from markets.core import wire_clob
-from markets.core.wire import NotUnderstood, Price, decode, raw, read, shown
+from markets.core.wire import Amount, NotUnderstood, Price, Tick, decode, raw, read, shown
 from markets.core.wire_clob import BookRow
 
 SOURCE = "stream.market"
@@ -22,7 +22,7 @@ class LevelChange:
 
     token_id: Annotated[TokenId, "asset_id"]
     price: Price
-    shares: Annotated[Decimal, "size"]
+    shares: Annotated[Amount, "size"]
     side: Side
     best_bid: Price
     best_ask: Price
@@ -57,7 +57,7 @@ class TickChanged:
     condition_id: Annotated[ConditionId, "market"]
     token_id: Annotated[TokenId, "asset_id"]
     old_tick: Annotated[Decimal, "old_tick_size"]
-    new_tick: Annotated[Decimal, "new_tick_size"]
+    new_tick: Annotated[Tick, "new_tick_size"]
     observed_at: Annotated[datetime, "timestamp"]
 
 

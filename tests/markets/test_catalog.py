@@ -91,6 +91,18 @@ def test_what_the_venue_leaves_out_keeps_its_last_value() -> None:
     assert (market.volume, market.min_shares) == (1234.5, Decimal(5))
 
 
+@pytest.mark.parametrize("tick", [0, 1e-9, 1e30, 0.3])
+def test_a_grid_or_a_size_that_cannot_be_changes_nothing(tick: float) -> None:
+    sync(say.event(1))
+
+    absurd = say.market(1, orderPriceMinTickSize=tick, orderMinSize=-5)
+    report = sync(say.event(1, markets=[absurd]), as_of=LATER)
+
+    market = Market.objects.get()
+    assert (market.tick_size, market.min_shares) == (Decimal("0.01"), Decimal(5))
+    assert report.refused == 0
+
+
 def test_volume_that_was_never_told_stays_unknown() -> None:
     sync(say.event(1, markets=[say.market(1, volume=None, liquidity=None)]))
 

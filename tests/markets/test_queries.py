@@ -103,6 +103,19 @@ def test_the_latest_book_has_its_recorded_levels_else_its_top() -> None:
     assert never not in found
 
 
+@pytest.mark.parametrize("shares", [1e23, float("inf")])
+def test_a_book_that_cannot_be_read_does_not_hide_the_others(shares: float) -> None:
+    absurd, torn, fine = a_market("a"), a_market("b"), a_market("c")
+    levels = np.array([[[0.4, shares]], [[0.5, 10.0]]]).tobytes()
+    quote(absurd, 5, kind=QuoteKind.BOOK, levels=levels)
+    quote(torn, 5, kind=QuoteKind.BOOK, levels=levels[:-8])
+    quote(fine, 5, bid=0.2, ask=0.25, bid_depth=100.0, ask_depth=5.0)
+
+    found = queries.latest_books([absurd, torn, fine], as_of=seconds(9))
+
+    assert list(found) == [fine]
+
+
 def test_facts_say_what_was_known_and_nan_where_nothing_was() -> None:
     known = a_market(
         "a",

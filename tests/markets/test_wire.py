@@ -69,6 +69,7 @@ def test_numbers_keep_every_digit() -> None:
         ({"sizes": "[1.5"}, "is not an array"),
         ({"sizes": {"a": 1}}, "expected an array"),
         ({"count": 1.5}, "not a whole number"),
+        ({"count": "1e9999999"}, "not a whole number"),
         ({"bigWord": 5}, "expected a text"),
         ({"happenedAt": "yesterday"}, "is not a time"),
         ({"happenedAt": "2026-11-20T12:00:00"}, "has no time zone"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from markets.core import book as books
 from markets.core import (
     wire_clob,
     wire_gamma,
@@ -40,14 +41,60 @@ def test_prices_without_a_leading_zero_are_read() -> None:
     [
         ({"bids": None}, "bids is missing"),
         ({"bids": [["0.4", "5"]]}, "is not a price level"),
-        ({"asks": say.levels(("0.5", "-1"))}, "is negative"),
+        ({"asks": say.levels(("0.5", "-1"))}, "is not an amount"),
         ({"asks": say.levels(("43", "5"))}, "not a price"),
         ({"timestamp": "soon"}, "is not a time"),
+        ({"asks": say.levels(("0", "5"))}, "nobody trades at 0"),
+        ({"bids": say.levels(("1.0", "5"))}, "nobody trades at 1"),
+        ({"bids": say.levels(("0.4", "8589934592"))}, "is not an amount"),
+        ({"bids": say.levels(("0.4", "1e400"))}, "is not an amount"),
+        ({"bids": say.levels(("0.4", "inf"))}, "not a finite number"),
+        ({"bids": say.levels(("0.4", "NaN"))}, "not a finite number"),
+        ({"tick_size": "0"}, "none of the venue's ticks"),
+        ({"tick_size": "1e-9"}, "none of the venue's ticks"),
+        ({"tick_size": "1e30"}, "none of the venue's ticks"),
+        ({"min_order_size": "-5"}, "is not an amount"),
     ],
 )
 def test_a_book_that_is_not_understood_is_refused(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(NotUnderstood, match=reason):
         wire_clob.book(say.encoded(say.book(**changes)))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"<html>",
+        b"\xff",
+        b"[" * 100_000,
+        b"[" * 100_000 + b"]" * 100_000,
+        b"[" * 800 + b"]" * 800,
+        b'[{"asset_id": 1e9999999999999999999}]',
+        b"1" * 5000,
+    ],
+    ids=["empty", "null", "page", "bytes", "open", "deep", "less deep", "huge", "long"],
+)
+def test_a_reply_that_is_no_list_of_books_is_not_understood(body: bytes) -> None:
+    try:
+        found, refused = wire_clob.book_list(body)
+    except NotUnderstood:
+        return
+    assert found == ()
+    assert refused
+
+
+def test_a_text_nested_without_end_is_no_array() -> None:
+    with pytest.raises(NotUnderstood):
+        wire_clob.book(say.encoded(say.book(bids="[" * 100_000)))
+
+
+def test_a_level_at_the_largest_amount_survives_packing() -> None:
+    largest = Decimal(2**33) - Decimal("0.000001")
+    row = wire_clob.book(say.encoded(say.book(bids=say.levels(("0.4", str(largest))))))
+
+    assert books.unpack(row.observed_at, books.pack(row.book)) == row.book
 
 
 def test_one_unreadable_book_does_not_hide_the_others() -> None:
