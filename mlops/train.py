@@ -33,6 +33,7 @@ __all__ = ["Refused", "SuspectedLeak", "code_version", "fit", "run", "when_due"]
 log = structlog.get_logger(__name__)
 
 KIND = "train"
+LARGEST_SEED = 2**31 - 1
 ACTOR = "training"
 
 Progress = Callable[[int, int], None]
@@ -56,6 +57,9 @@ def run(
     deserve a model, FAILED and raised again where something broke. Raises `jobs.AlreadyRunning`.
     """
     config = LearningSettings.objects.current(as_of=as_of).as_config()
+    if seed is not None and not 0 <= seed <= LARGEST_SEED:
+        # Before the job begins: one that could write no row would be RUNNING for ever.
+        raise ValueError(f"a seed is 0 to {LARGEST_SEED}, not {seed}")
     now = clock or (lambda: as_of)
     job = jobs.start(KIND, str(Horizon.OUTCOME), as_of=as_of)
     row = TrainingRun.objects.create(

@@ -254,3 +254,14 @@ def test_the_task_trains_and_leaves_where_another_one_runs(monkeypatch) -> None:
     jobs.start(train.KIND, "outcome", as_of=timezone.now())
     tasks.train()
     assert not TrainingRun.objects.exists()
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**31)])
+def test_a_seed_that_is_none_is_bad_usage_and_leaves_no_job(seed):
+    with pytest.raises(CommandError, match="--seed is 0 to") as refusal:
+        call_command("train", seed=int(seed))
+
+    assert refusal.value.returncode == 2
+    with pytest.raises(ValueError, match="a seed is 0 to"):
+        train.run(until=None, seed=int(seed), as_of=timezone.now())
+    assert not Job.objects.exists()

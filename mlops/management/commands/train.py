@@ -28,6 +28,8 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         until = moment(options["until"])
+        if options["seed"] is not None and not 0 <= options["seed"] <= train.LARGEST_SEED:
+            raise CommandError(f"--seed is 0 to {train.LARGEST_SEED}", returncode=2)
         console = Console(
             file=cast(IO[str], self.stderr if options["json"] else self.stdout), width=WIDTH
         )
