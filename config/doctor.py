@@ -119,7 +119,9 @@ def _database() -> Finding:
     health.database()
     name = connection.settings_dict["NAME"]
     return Finding(
-        check="database", level=OK, detail=f"{connection.vendor}, {Path(str(name)).name}"
+        check="database",
+        level=OK,
+        detail=f"{connection.vendor}, {Path(str(name)).name}; state in {settings.ENV.state_dir}",
     )
 
 

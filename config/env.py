@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from config import last_started
+
 ROOT = Path(__file__).resolve().parent.parent
 MODES = ("DEMO", "PAPER")
+LAST_STARTED = ROOT / "var" / last_started.FILE
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 KEY_RECIPE = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
@@ -86,11 +89,25 @@ def parse(variables: Mapping[str, str], *, debug: bool) -> Env:
 
 def load(*, debug: bool) -> Env:
     """Parse this process's environment, or leave with one line and exit code 2."""
+    variables: dict[str, str] = dict(os.environ)
+    # `up` starts an installation of its own; every other command means the one started last.
+    developing = variables.get("DJANGO_SETTINGS_MODULE", "").endswith(".dev")
+    if developing and sys.argv[1:2] != ["up"]:
+        variables |= last_started.read(LAST_STARTED, variables)
     try:
-        return parse(os.environ, debug=debug)
+        env = parse(variables, debug=debug)
+        _make_folder("STATE_DIR", env.state_dir)
     except BadEnvironment as wrong:
         sys.stderr.write(f"oddsmith: {wrong}\n")
         raise SystemExit(2) from None
+    return env
+
+
+def _make_folder(name: str, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError):
+        _refuse(name, str(folder), "a folder that exists or can be made")
 
 
 def _refuse(name: str, value: str, remedy: str) -> NoReturn:

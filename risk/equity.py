@@ -25,12 +25,12 @@ class NothingToReset(RuntimeError):
 def record(mode: str, figures: Figures, *, as_of: datetime) -> EquityPoint:
     """Add a point to the curve; a second one for the same instant is the first."""
     locks.hold(f"equity:{mode}")
-    standing = EquityPoint.objects.filter(mode=mode, observed_at=as_of).first()
+    standing: EquityPoint | None = EquityPoint.objects.filter(mode=mode, observed_at=as_of).first()
     if standing is not None:
         return standing
     equity = figures.risk_equity
     peak = drawdown.next_peak(equity, _previous_peak(mode, as_of=as_of))
-    return EquityPoint.objects.create(
+    point: EquityPoint = EquityPoint.objects.create(
         mode=mode,
         observed_at=as_of,
         cash=figures.cash,
@@ -45,6 +45,7 @@ def record(mode: str, figures: Figures, *, as_of: datetime) -> EquityPoint:
         realised=figures.realised,
         fees=figures.fees,
     )
+    return point
 
 
 def _previous_peak(mode: str, *, as_of: datetime) -> Decimal | None:

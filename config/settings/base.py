@@ -103,7 +103,6 @@ def database_settings(database: environment.Database) -> dict[str, Any]:
     }
 
 
-ENV.state_dir.mkdir(parents=True, exist_ok=True)
 DATABASES = {"default": database_settings(ENV.database)}
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -171,3 +171,19 @@ def test_production_starts_with_its_keys(tmp_path: Path) -> None:
 def test_live_is_refused_on_any_database(url: str) -> None:
     with pytest.raises(BadEnvironment, match="live orders are not built yet"):
         parse({"MODE": "live", "DATABASE_URL": url}, debug=True)
+
+
+def test_a_state_folder_that_cannot_be_one_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = subprocess.run(
+        [sys.executable, "manage.py", "status"],
+        env={**os.environ, "STATE_DIR": str(tmp_path / "file" / "below")},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode == 2
+    assert "STATE_DIR" in result.stderr
+    assert len(result.stderr.splitlines()) == 1

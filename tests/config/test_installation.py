@@ -14,6 +14,7 @@ from django_celery_beat.models import PeriodicTask
 
 from config import demo, installation
 from config.kernel import revise
+from config.kernel.locks import LeaderLock
 from markets.models import IngestSettings
 from mlops.models import LearningSettings
 from predictions.models import Expert, PredictionSettings
@@ -127,6 +128,26 @@ def test_up_on_a_port_in_use_gives_one_clear_line():
         port = taken.getsockname()[1]
         with pytest.raises(CommandError, match=f"port {port} is in use; choose another"):
             call_command("up", port=port)
+
+
+@pytest.mark.parametrize("port", [0, -1, 99999])
+def test_up_on_a_port_that_is_none_is_bad_usage(port):
+    with pytest.raises(CommandError, match="a port is 1 to 65535") as refusal:
+        call_command("up", port=port)
+    assert refusal.value.returncode == 2
+
+
+def test_a_second_up_on_one_installation_says_where_the_first_one_answers(settings, tmp_path):
+    settings.ENV = replace(settings.ENV, state_dir=tmp_path)
+    (tmp_path / "page.url").write_text("http://127.0.0.1:8123/")
+    first = LeaderLock("up")
+    assert first.held()
+
+    try:
+        with pytest.raises(CommandError, match=r"already running \(http://127.0.0.1:8123/\)"):
+            call_command("up", port=8000)
+    finally:
+        first.release()
 
 
 def test_demo_content_is_refused_outside_a_demo():

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from config.env import ROOT
+from config.env import LAST_STARTED, ROOT
 from tests.support.services import free_port, wait_for
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
@@ -34,6 +34,16 @@ def environment(state: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if k not in outside and not k.startswith("COV_")}
     own = {"STATE_DIR": str(state), "DJANGO_SETTINGS_MODULE": "config.settings.dev"}
     return {**kept, **own, "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def the_developers_own_installation_stays_the_last_started() -> Iterator[None]:
+    before = LAST_STARTED.read_bytes() if LAST_STARTED.exists() else None
+    yield
+    if before is None:
+        LAST_STARTED.unlink(missing_ok=True)
+    else:
+        LAST_STARTED.write_bytes(before)
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,15 @@ from django.utils import timezone
 from rich.console import Console
 from rich.table import Table
 
-from config import demo, installation
+from config import demo, installation, last_started
 from config.celery import QUEUES
-from config.env import ROOT
+from config.env import LAST_STARTED, ROOT
+from config.kernel.locks import LeaderLock
 from config.supervisor import GaveUp, Program, Supervisor
 
 HOST = "127.0.0.1"
 SANDBOX_PORT = 8799
+PORTS = 65536
 ANSWER_WITHIN_S = 90.0
 # Two workers on two cores gain nothing from BLAS threads and lose memory to them.
 QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
@@ -41,8 +43,23 @@ class Command(BaseCommand):
         if options["demo"]:
             _enter_demo()
         port = options["port"]
+        if not 0 < port < PORTS:
+            raise CommandError(f"--port {port}: a port is 1 to {PORTS - 1}", returncode=2)
+        lock, page = LeaderLock("up"), Path(settings.ENV.state_dir) / "page.url"
+        if not lock.held():
+            where = page.read_text() if page.exists() else f"in {settings.ENV.state_dir}"
+            raise CommandError(f"already running ({where}); Ctrl-C there stops it")
+        try:
+            self._start(page, options)
+        finally:
+            lock.release()
+
+    def _start(self, page: Path, options: dict[str, Any]) -> None:
+        port = options["port"]
         if not installation.port_is_free(port):
             raise CommandError(f"port {port} is in use; choose another with --port")
+        page.write_text(f"http://{HOST}:{port}/")
+        _remember(page.read_text())
         self.console = Console(file=self.stdout, width=100, highlight=False)  # type: ignore[arg-type]
         supervisor = Supervisor(announce=self._say)
         supervisor.install_signals()
@@ -99,6 +116,20 @@ def _enter_demo() -> None:
     }
     sys.stdout.flush()
     os.execve(sys.executable, [sys.executable, *sys.argv], environment)  # noqa: S606 - ourselves
+
+
+def _remember(page: str) -> None:
+    """Let commands in other terminals find this installation, and pin it for what we start."""
+    env = settings.ENV
+    values = {
+        "STATE_DIR": str(env.state_dir),
+        "MODE": env.mode,
+        "VENUE_GAMMA_URL": env.venue_gamma_url,
+        "VENUE_CLOB_URL": env.venue_clob_url,
+        "VENUE_DATA_URL": env.venue_data_url,
+    }
+    os.environ.update(values)
+    last_started.write(LAST_STARTED, values | {"PAGE": page})
 
 
 def _log(name: str) -> Path:

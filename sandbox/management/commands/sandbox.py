@@ -54,9 +54,10 @@ class Command(BaseCommand):
             server = serve(StandIn(world), host=host, port=port)
         except NotLoopback as refused:
             raise CommandError(str(refused), returncode=2) from None
-        except OSError as taken:
+        except (OSError, OverflowError) as taken:
+            why = getattr(taken, "strerror", None) or "a port is 0 to 65535"
             raise CommandError(
-                f"port {port} cannot be used ({taken.strerror}); choose another with --port"
+                f"port {port} cannot be used ({why}); choose another with --port"
             ) from None
         signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         bound = server.server_address[1]
