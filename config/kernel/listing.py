@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.db import DataError
 from django.db.models import F, QuerySet
 from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
@@ -54,9 +55,13 @@ class RowList(GenericAPIView[Any]):
     def get(self, request: Request) -> Response:
         """One page, newest first."""
         self.paginator.ordering = self.newest_by  # type: ignore[union-attr]
-        page: Sequence[Any] | None = self.paginate_queryset(
-            self.filter_queryset(self.get_queryset())
-        )
+        try:
+            page: Sequence[Any] | None = self.paginate_queryset(
+                self.filter_queryset(self.get_queryset())
+            )
+        except (OverflowError, ValueError, DataError):
+            # A cursor, number or moment that is well formed and that no column can hold.
+            raise serializers.ValidationError({"request": ["a value is out of range"]}) from None
         return self.get_paginated_response(page)
 
 

@@ -195,6 +195,23 @@ def test_others_cannot_halt(client: Client) -> None:
     assert not Halt.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("api_markets", {"cursor": "cD0lMDA="}),
+        ("api_decisions", {"market": "9" * 40}),
+        ("api_signals", {"since": "0001-01-01T00:00:00+14:00"}),
+    ],
+)
+def test_a_value_that_no_column_can_hold_is_the_callers_mistake(
+    client: Client, name: str, query: dict[str, str]
+) -> None:
+    answer = client.get(reverse(name), query)
+
+    assert answer.status_code == 400
+    assert answer.json()["message"]
+
+
 def test_the_schema_in_the_repository_is_the_schema_of_the_code() -> None:
     schema = SchemaGenerator(patterns=None).get_schema(request=None, public=True)
 

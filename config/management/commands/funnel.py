@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -55,12 +55,12 @@ def span(since: datetime, until: datetime) -> str:
 
 def moment(text: str, *, before: datetime) -> datetime:
     """`90m`, `24h`, `7d` before `before`, or a date and time; else `CommandError`, exit code 2."""
-    if found := re.fullmatch(r"(\d+)([mhd])", text):
-        return before - timedelta(**{UNITS[found[2]]: int(found[1])})
     try:
-        parsed = parse_datetime(text)
-    except ValueError:
-        parsed = None
-    if parsed is None:
-        raise CommandError(f"--since {text}: write 90m, 24h, 7d or 2026-05-31T12:00", returncode=2)
-    return parsed if timezone.is_aware(parsed) else timezone.make_aware(parsed)
+        if found := re.fullmatch(r"(\d+)([mhd])", text):
+            return before - timedelta(**{UNITS[found[2]]: int(found[1])})
+        if parsed := parse_datetime(text):
+            aware = parsed if timezone.is_aware(parsed) else timezone.make_aware(parsed)
+            return aware.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass  # no moment either: said below
+    raise CommandError(f"--since {text}: write 90m, 24h, 7d or 2026-05-31T12:00", returncode=2)
