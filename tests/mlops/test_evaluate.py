@@ -78,7 +78,7 @@ def folder(path: Path, past: History) -> Path:
             "kind": "book_top_2min",
             "dataset": "made_up",
         }
-    ).write_parquet(path / "prices.parquet")
+    ).fill_nan(None).write_parquet(path / "prices.parquet")
     return path
 
 
