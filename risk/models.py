@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -240,6 +241,13 @@ class RiskLimits(VersionedSettings):
         """One row a version."""
 
         verbose_name = verbose_name_plural = "risk limits"
+
+    def clean(self) -> None:
+        """The grades of drawdown are in order, so that a deeper fall never permits more."""
+        if self.drawdown_reduce < self.drawdown_listen:
+            raise ValidationError({"drawdown_reduce": "must not be below drawdown_listen"})
+        if self.drawdown_halt < self.drawdown_reduce:
+            raise ValidationError({"drawdown_halt": "must not be below drawdown_reduce"})
 
     def as_config(self) -> LimitsConfig:
         """The frozen values."""

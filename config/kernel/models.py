@@ -1,9 +1,13 @@
 """Abstract bases (append-only facts, versioned settings) and the tables shared by all apps."""
 
+from collections.abc import Collection
 from datetime import datetime
+from decimal import Decimal
+from math import isfinite
 from typing import Any, ClassVar, NoReturn, Self
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
@@ -60,6 +64,29 @@ class SettingsManager(models.Manager[Any]):
         return row if row is not None else self.model(version=0, reason="built-in defaults")
 
 
+MONTH_S, TEN_YEARS = 31 * 86_400, 3_660
+LONGEST_SPANS = {
+    "_s": MONTH_S,
+    "seconds_left": MONTH_S,
+    "_ms": 60_000,
+    "days": TEN_YEARS,
+    "days_left": TEN_YEARS,
+}
+"""Ending of a setting's name → the largest value that makes sense: a month, a minute, ten years."""
+
+
+def _out_of_bounds(name: str, value: Any) -> str:
+    """What is wrong with a number, or an empty text; what is no number is not judged here."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return ""
+    if not isfinite(value):
+        return "must be a finite number"
+    if value < 0:
+        return "must not be negative"
+    longest = next((most for end, most in LONGEST_SPANS.items() if name.endswith(end)), None)
+    return f"must be at most {longest}" if longest is not None and value > longest else ""
+
+
 class VersionedSettings(models.Model):
     """Settings whose every change is a new row: who, when, why.
 
@@ -86,6 +113,17 @@ class VersionedSettings(models.Model):
 
     def __str__(self) -> str:
         return f"{self._meta.verbose_name} v{self.version}"
+
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        """Beside each column's own bounds: numbers are finite, not negative, and spans sensible."""
+        super().clean_fields(exclude)
+        wrong = {
+            name: why
+            for name, value in self.values().items()
+            if name not in (exclude or ()) and (why := _out_of_bounds(name, value))
+        }
+        if wrong:
+            raise ValidationError(wrong)
 
     def values(self) -> dict[str, Any]:
         """The tunable columns, by name."""

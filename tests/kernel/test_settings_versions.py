@@ -12,6 +12,7 @@ from config.kernel import revise
 from config.kernel.models import DomainEvent
 from risk.models import RiskLimits
 from tests.factories import NOW, UserFactory
+from trading.settings import TradingSettings
 
 pytestmark = pytest.mark.django_db
 
@@ -81,6 +82,27 @@ def test_a_value_out_of_bounds_is_refused_and_nothing_is_saved() -> None:
         change(max_market=Decimal("1.5"))
 
     assert not RiskLimits.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "changes"),
+    [
+        (RiskLimits, {"max_book_age_s": 2**31 - 1}),
+        (RiskLimits, {"min_seconds_left": 2**31 - 1}),
+        (RiskLimits, {"max_order_usd": Decimal(-1)}),
+        (RiskLimits, {"max_slippage_bps": Decimal(-1)}),
+        (RiskLimits, {"drawdown_listen": Decimal("0.2")}),
+        (RiskLimits, {"drawdown_halt": Decimal("0.14")}),
+        (TradingSettings, {"min_net_edge": float("nan")}),
+        (TradingSettings, {"min_depth_usd": float("inf")}),
+        (TradingSettings, {"paper_latency_ms": 10**8}),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused(model: Any, changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        revise.settings(model, changes, author=None, reason="x", as_of=NOW)
+
+    assert not model.objects.exists()
 
 
 def test_a_name_that_is_no_setting_is_refused() -> None:
