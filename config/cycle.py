@@ -8,10 +8,11 @@ import structlog
 
 from config.kernel.clocks import Clock, given
 from config.kernel.locks import LeaderLock
-from markets import catalog, queries, quotes, resolutions, universe
+from markets import catalog, queries, resolutions, universe
 from markets.models import Market
 from predictions import predict
 from trading import cycle as trading_cycle
+from trading import market_data
 
 log = structlog.get_logger()
 
@@ -45,7 +46,7 @@ def _stages(as_of: datetime, *, epochs_only: bool, clock: Clock | None) -> dict[
         epochs = Market.objects.filter(pk__in=ids, window_s__isnull=False)
         ids = list(epochs.values_list("pk", flat=True))
     done: dict[str, Any] = {"tracked": len(ids)}
-    done["quotes"] = quotes.refresh(ids, as_of=as_of, clock=clock) if ids else 0
+    done["quotes"] = market_data.from_venue(ids, as_of, clock=clock) if ids else 0
     done["predictions"] = predict.run(as_of=now(), market_ids=ids) if ids else 0
     return {**done, "trading": trading_cycle.run(as_of=now(), clock=clock)}
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from io import StringIO
 
+import httpx
 import pytest
 from django.conf import settings
 from django.core.management import call_command
@@ -11,7 +12,9 @@ from django.utils import timezone
 
 from config import cycle, installation, tasks
 from config.kernel.locks import LeaderLock
-from markets.models import Market, Quote, Resolution
+from markets.adapters import clob_data
+from markets.adapters.clob_data import ClobData
+from markets.models import Market, Quote, RawMessage, Resolution
 from predictions.models import Prediction
 from risk.models import EquityPoint
 from tests.support.services import free_port
@@ -65,6 +68,20 @@ def test_one_cycle_lists_quotes_forecasts_and_says_why_nothing_trades(venue):
     assert EquityPoint.objects.filter(mode="DEMO").exists()
     assert not Resolution.objects.exists()
     assert set(Market.objects.values_list("origin", flat=True)) == {"SANDBOX"}
+
+
+def test_a_reply_about_books_that_makes_no_sense_does_not_stop_the_payouts(venue, monkeypatch):
+    cycle.everything(as_of=venue.now)
+    garbage = httpx.MockTransport(lambda _request: httpx.Response(200, content=b"null"))
+    monkeypatch.setattr(
+        clob_data, "connect", lambda: ClobData("https://venue.example", transport=garbage)
+    )
+
+    report = cycle.run(as_of=venue.now)
+
+    assert report["quotes"] == 0
+    assert "redeemed" in report["trading"]
+    assert RawMessage.objects.filter(source="clob.books").exists()
 
 
 def test_the_fast_cycle_looks_at_epochs_only(venue):
