@@ -12,7 +12,6 @@ from trading.core.decision import Candidate
 from trading.models import Signal
 
 
-
 def gather(rows: Sequence[Signal], *, as_of: datetime) -> dict[int, Candidate]:
     """Signal key → candidate, for those whose market has a book; one read for all of them."""
     books = market_queries.latest_books([s.market_id for s in rows], as_of=as_of)

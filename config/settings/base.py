@@ -77,8 +77,6 @@ def database_settings(database: environment.Database) -> dict[str, Any]:
             "PRAGMA cache_size=-64000; PRAGMA mmap_size=268435456;"
             # Without it INSERT OR REPLACE deletes the old row past the triggers that guard facts.
             "PRAGMA recursive_triggers=ON;"
-            # Without it INSERT OR REPLACE deletes the old row past the triggers that guard facts.
-            "PRAGMA recursive_triggers=ON;"
         )
         options = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": pragmas}
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": database.name, "OPTIONS": options}
