@@ -180,13 +180,15 @@ def _gather(
     since: datetime | None,
     until: datetime | None,
 ) -> pl.DataFrame:
-    """The quotes of the markets, in any order; column `row` says whose they are."""
+    """The quotes of the markets, as the files order them; column `row` says whose they are."""
     columns = ["row", "observed_at", "received_at", "kind", *FIGURES]
     parts = [pl.LazyFrame(schema=history_frames.QUOTES | {"row": pl.UInt32}).select(columns)]
     for part in quotes:
         lower = part if since is None else part.filter(pl.col("received_at") >= since)
         frame = lower if until is None else lower.filter(pl.col("received_at") <= until)
-        parts.append(frame.join(keys.lazy(), on="market_key", how="inner").select(columns))
+        # In the files' order, so that of a repeated quote always the same one counts.
+        known = frame.join(keys.lazy(), on="market_key", how="inner", maintain_order="left")
+        parts.append(known.select(columns))
     return pl.concat(parts).collect()
 
 

@@ -1,5 +1,6 @@
 """Fixtures for every test."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,3 +48,22 @@ def fact_triggers(db: Any) -> None:
     """Put the triggers back where an earlier transactional test had lifted them."""
     for table in fact_tables():
         _run(vendor.append_only_sql(connection.vendor, table))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On the second database only what depends on one runs: the rest was proved on the first."""
+    if not os.environ.get("DATABASE_TESTS_ONLY"):
+        return
+    touching = {"db", "transactional_db", "live_server", "django_db_setup"}
+    chosen = [
+        item
+        for item in items
+        if not item.get_closest_marker("browser")
+        and (
+            touching & set(getattr(item, "fixturenames", ()))
+            or item.get_closest_marker("django_db")
+            or item.get_closest_marker("process")
+        )
+    ]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    items[:] = chosen

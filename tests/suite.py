@@ -68,6 +68,7 @@ def _run(name: str, environment: dict[str, str], scratch: Path, arguments: list[
         "STATE_DIR": str(state),
         "TEST_DB_SUFFIX": f"_{os.getpid()}" if name == "postgresql" else "",
         "OMP_NUM_THREADS": "1",
+        "DATABASE_TESTS_ONLY": "1" if name == "postgresql" else "",
     }
     measured = [] if arguments else ["--cov", "--cov-report="]
     argv = [sys.executable, "-m", "pytest", *PARALLEL, *measured, *arguments]

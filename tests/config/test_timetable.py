@@ -67,6 +67,7 @@ def test_the_trading_settings_choose_the_period_of_the_cycle():
     assert PeriodicTask.objects.get(name="catalogue").interval.every == 300
 
 
+@pytest.mark.django_db(transaction=True)  # the scheduler closes connections
 def test_a_new_period_of_the_cycle_holds_without_a_restart(own_state):
     beat.sync(demo=False, prune=False)
     scheduler = beat.LeaderScheduler(app=app, lazy=False)
@@ -136,6 +137,7 @@ def own_state(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(settings, "ENV", replace(settings.ENV, state_dir=tmp_path))
 
 
+@pytest.mark.django_db(transaction=True)  # the scheduler closes connections
 def test_a_run_is_written_down_before_its_message_goes_out(own_state):
     beat.sync(demo=True, prune=False)
     scheduler = beat.LeaderScheduler(app=app, lazy=False)
@@ -151,6 +153,7 @@ def test_a_run_is_written_down_before_its_message_goes_out(own_state):
     scheduler.leader.release()
 
 
+@pytest.mark.django_db(transaction=True)  # the scheduler closes connections
 def test_the_second_beat_waits_and_reads_the_rows_anew_when_it_takes_over(own_state):
     beat.sync(demo=True, prune=False)
     first = beat.LeaderScheduler(app=app, lazy=False)

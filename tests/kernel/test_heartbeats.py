@@ -1,4 +1,4 @@
-"""Heartbeats: stale after three periods, never before."""
+"""Heartbeats: late after two periods, never before."""
 
 from datetime import timedelta
 
@@ -19,9 +19,9 @@ def test_a_beat_replaces_the_one_before() -> None:
     assert (str(row), row.period_s, row.note) == ("worker", 20, "")
 
 
-def test_a_component_is_stale_after_three_periods() -> None:
+def test_a_component_is_late_after_two_periods() -> None:
     heartbeats.beat("beat", period_s=10, as_of=NOW)
-    heartbeats.beat("worker", period_s=100, as_of=NOW)
+    row = Heartbeat.objects.get()
 
-    assert heartbeats.stale(as_of=NOW + timedelta(seconds=30)) == []
-    assert [h.component for h in heartbeats.stale(as_of=NOW + timedelta(seconds=31))] == ["beat"]
+    assert not row.is_late(as_of=NOW + timedelta(seconds=20))
+    assert row.is_late(as_of=NOW + timedelta(seconds=21))
