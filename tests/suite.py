@@ -19,7 +19,7 @@ from tests.support import services
 ROOT = Path(__file__).resolve().parent.parent
 TOTAL, STRICT = 85.0, 95.0
 STRICT_AREAS = ("risk/", "trading/", "config/kernel/")
-PARALLEL = ("-n", "2", "--dist", "loadfile")
+PARALLEL = ("-n", "2", "--dist", "worksteal")
 NO_TESTS = 5
 
 
