@@ -181,16 +181,32 @@ def test_the_reason_of_a_repeated_halt_is_kept_in_the_audit_trail() -> None:
 
 @pytest.mark.process
 @pytest.mark.timeout(120)
-def test_a_database_without_tables_gets_one_line(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "manage.py", "halt", "--reason=x"],
-        cwd=ROOT,
-        env=os.environ | {"STATE_DIR": str(tmp_path), "DATABASE_URL": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_an_empty_database_is_made_ready_on_first_use(tmp_path: Path) -> None:
+    done = first_use(tmp_path, DJANGO_SETTINGS_MODULE="config.settings.dev")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("oddsmith: first use")
+    assert "Halt 1" in done.stdout
+
+
+@pytest.mark.process
+@pytest.mark.timeout(120)
+def test_in_production_an_empty_database_gets_one_line(tmp_path: Path) -> None:
+    keys = {"SECRET_KEY": "x" * 50, "ARTEFACT_HMAC_KEY": "y" * 50}
+    done = first_use(tmp_path, DJANGO_SETTINGS_MODULE="config.settings.prod", **keys)
 
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "migrate" in done.stderr
+
+
+def first_use(state: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    own = {"STATE_DIR": str(state), "DATABASE_URL": "", "REDIS_URL": ""}
+    return subprocess.run(
+        [sys.executable, "manage.py", "halt", "--reason=x"],
+        cwd=ROOT,
+        env=os.environ | own | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
