@@ -19,6 +19,7 @@ from markets.history import History
 from mlops import labels
 from mlops.core import metrics
 from mlops.core.contracts import LearningConfig
+from mlops.core.examples import PRICE_INFERRED, SCORED
 from mlops.core.snapshots import HORIZONS, Decisions
 from mlops.models import Evaluation, LearningSettings, TrainingRun
 from predictions import registry
@@ -42,6 +43,7 @@ class Forecast:
     event: Ints
     dataset: NDArray[np.str_]
     hindsight: NDArray[np.bool_]
+    price_inferred: NDArray[np.bool_]
 
 
 def run(path: Path, *, as_of: datetime, span_per_dataset: bool = False) -> dict[str, Any]:
@@ -111,7 +113,7 @@ def forecast(
 ) -> Forecast:
     """What the bundle says at every answered decision later than `after` (per market)."""
     found = labels.decided(history, config=config)
-    counted = labels.answered(history, until=None)[found.market]
+    counted = labels.answered(history, until=None, strengths=SCORED)[found.market]
     found = found.take(counted & (found.as_of > after[found.market]))
     model = found.price.copy()
     for low in range(0, found.rows if bundle is not None else 0, CHUNK):
@@ -132,6 +134,9 @@ def forecast(
         event=history.facts.event[found.market],
         dataset=history.markets["dataset"].to_numpy().astype(str)[found.market],
         hindsight=history.markets["hindsight"].to_numpy()[found.market],
+        price_inferred=(history.markets["label_strength"] == PRICE_INFERRED).to_numpy()[
+            found.market
+        ],
     )
 
 
@@ -149,6 +154,7 @@ def report(found: Forecast, *, rng: np.random.Generator, resamples: int) -> dict
                     **scored,
                     "single_stamp": bool(found.decisions.own_stamp[rows].all()),
                     "hindsight": bool(found.hindsight[rows].any()),
+                    "price_inferred": bool(found.price_inferred[rows].any()),
                 }
             )
     everything = np.ones(found.decisions.rows, dtype=bool)

@@ -1,6 +1,6 @@
 """Prediction and resolution → example, dated by when its answer was known; no weak answers."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -43,9 +43,11 @@ def decided(history: History, *, config: LearningConfig) -> Decisions:
     return decisions(history.series, clock, every_s=config.snapshot_every_s)
 
 
-def answered(history: History, *, until: datetime | None) -> NDArray[np.bool_]:
-    """Which markets have a strong answer that was known by `until`."""
-    strong = history.markets["label_strength"].is_in(list(STRONG)).fill_null(value=False)
+def answered(
+    history: History, *, until: datetime | None, strengths: Collection[str] = STRONG
+) -> NDArray[np.bool_]:
+    """Which markets have an answer of these strengths that was known by `until`."""
+    strong = history.markets["label_strength"].is_in(list(strengths)).fill_null(value=False)
     known_at = _floats(history.markets, "label_known_at")
     known = strong.to_numpy() & np.isfinite(known_at)
     known &= np.isfinite(_floats(history.markets, "payout"))

@@ -22,6 +22,9 @@ STRONG = frozenset(
         "derived_verified",
     }
 )
+# Answers that are the final price: nothing is learned from them, but they can be scored.
+PRICE_INFERRED = "price_inferred"
+SCORED = STRONG | {PRICE_INFERRED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

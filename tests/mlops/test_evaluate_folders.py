@@ -7,7 +7,8 @@ import pytest
 from django.core.management import call_command
 
 from markets import history
-from mlops import evaluate, holdout
+from mlops import evaluate, holdout, labels
+from mlops.models import LearningSettings
 from tests.markets.history_folder import NOON, market, price, write
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -35,6 +36,33 @@ def test_decisions_at_moments_chosen_in_hindsight_are_scored_and_flagged(recorde
         "btc_daily_range": False,
         "elections": True,
     }
+
+
+def test_answers_read_off_the_price_are_scored_and_flagged_but_never_learned_from(
+    tmp_path: Path,
+) -> None:
+    folder = write(
+        tmp_path,
+        markets=[
+            market("a", dataset="mixed_jan2026", label_source="final price side"),
+            market("b", group_key="g2"),
+        ],
+        prices=[
+            price("a", NOON - 4000, dataset="mixed_jan2026"),
+            price("b", NOON - 4000),
+        ],
+    )
+
+    result = evaluate.run(folder, as_of=NOW)
+
+    assert {c["dataset"]: c["price_inferred"] for c in result["datasets"]} == {
+        "btc_daily_range": False,
+        "mixed_jan2026": True,
+    }
+    config = LearningSettings.objects.current(as_of=NOW).as_config()
+    learned = labels.examples(history.load(folder), until=None, config=config)
+    assert learned.sources[learned.source[0]] == "btc_daily_range"
+    assert len(set(learned.source)) == 1
 
 
 def test_quotes_that_could_not_be_used_are_named_beside_the_scores(recorded: Path) -> None:

@@ -100,6 +100,7 @@ def _table(result: dict[str, Any]) -> Table:
             ("few", cell["insufficient"]),
             ("own stamp", cell.get("single_stamp")),
             ("hindsight", cell.get("hindsight")),
+            ("label read off the price", cell.get("price_inferred")),
             ("price", not cell["corrected"]),
         )
         table.add_row(
