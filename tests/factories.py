@@ -1,6 +1,5 @@
 """Valid rows with one knob per test: every factory makes what it needs, and nothing more."""
 
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -9,28 +8,22 @@ import factory.django
 import numpy as np
 from django.contrib.auth import get_user_model
 
-from config.kernel.models import VersionedSettings
 from config.kernel.modes import Mode
 from markets import models as markets
-from mlops import models as mlops
 from predictions import models as predictions
 from risk import models as risk
+from tests.moments import NOW as NOW
+from tests.moments import ago as ago
+from tests.moments import ahead as ahead
+from tests.revised import ingest_settings as ingest_settings
+from tests.revised import learning_settings as learning_settings
+from tests.revised import prediction_settings as prediction_settings
+from tests.revised import revise as revise
+from tests.revised import risk_limits as risk_limits
+from tests.revised import trading_settings as trading_settings
 from trading import models as trading
 
-NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-"""The instant at which a test takes place unless it says otherwise."""
-
 Levels = list[tuple[float, float]]
-
-
-def ago(seconds: float) -> datetime:
-    """`seconds` before `NOW`."""
-    return NOW - timedelta(seconds=seconds)
-
-
-def ahead(seconds: float) -> datetime:
-    """`seconds` after `NOW`."""
-    return NOW + timedelta(seconds=seconds)
 
 
 def packed(bids: Levels, asks: Levels) -> bytes:
@@ -398,39 +391,3 @@ class EquityPointFactory(factory.django.DjangoModelFactory):
     drawdown = 0.0
     realised = Decimal(0)
     fees = Decimal(0)
-
-
-def revise(model: type[VersionedSettings], **changes: Any) -> Any:
-    """The next version of a settings table, in force since a day before `NOW`."""
-    before = model.objects.current(as_of=ago(86400))
-    return model.objects.create(
-        **{**before.values(), **changes},
-        version=before.version + 1,
-        created_at=ago(86400),
-        reason="a test's knob",
-    )
-
-
-def trading_settings(**changes: Any) -> trading.TradingSettings:
-    """Trading settings in force."""
-    return revise(trading.TradingSettings, **changes)
-
-
-def risk_limits(**changes: Any) -> risk.RiskLimits:
-    """Risk limits in force."""
-    return revise(risk.RiskLimits, **changes)
-
-
-def prediction_settings(**changes: Any) -> predictions.PredictionSettings:
-    """Prediction settings in force."""
-    return revise(predictions.PredictionSettings, **changes)
-
-
-def ingest_settings(**changes: Any) -> markets.IngestSettings:
-    """Ingest settings in force."""
-    return revise(markets.IngestSettings, **changes)
-
-
-def learning_settings(**changes: Any) -> mlops.LearningSettings:
-    """Learning settings in force."""
-    return revise(mlops.LearningSettings, **changes)

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from markets import history
-from markets.core.series import QuoteSeries
+from markets.core.series import Floats, QuoteSeries
 from markets.history import History
 
 START = 1_700_000_000.0 // 3600 * 3600
@@ -42,7 +42,25 @@ def world(
         half = np.where(payout[:, None] > 0, 0.004, 0.008) * np.ones_like(price)
     known = opened[:, None] + np.arange(each) * HOUR / 2
     blank = np.full(events * each, np.nan)
-    markets = pl.DataFrame(
+    markets = _markets(opened, closed, payout, strength=strength, category=category)
+    series = QuoteSeries(
+        starts=np.arange(events + 1, dtype=np.int64) * each,
+        known_at=known.ravel(),
+        price=price.ravel(),
+        bid=(price - half).ravel(),
+        ask=(price + half).ravel(),
+        bid_depth=blank,
+        ask_depth=blank,
+        volume_24h=blank,
+    )
+    return History(markets=markets, facts=history.facts(markets), series=series, digest="test")
+
+
+def _markets(
+    opened: Floats, closed: Floats, payout: Floats, *, strength: str, category: str
+) -> pl.DataFrame:
+    events = len(opened)
+    return pl.DataFrame(
         {
             "market_key": [f"m{i}" for i in range(events)],
             "venue": "test",
@@ -67,14 +85,3 @@ def world(
             "hindsight": False,
         }
     )
-    series = QuoteSeries(
-        starts=np.arange(events + 1, dtype=np.int64) * each,
-        known_at=known.ravel(),
-        price=price.ravel(),
-        bid=(price - half).ravel(),
-        ask=(price + half).ravel(),
-        bid_depth=blank,
-        ask_depth=blank,
-        volume_24h=blank,
-    )
-    return History(markets=markets, facts=history.facts(markets), series=series, digest="test")

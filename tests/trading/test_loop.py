@@ -14,22 +14,19 @@ from tests.trading.world import (
     a_cycle,
     a_market_worth_buying,
     an_intent,
+    balance,
     books_are_open,
     only_order,
     paper,
     traded,
 )
-from trading import decide, intents, ledger, orders, portfolio, redeem, signals, submit
+from trading import decide, orders, portfolio, redeem, signals, submit
 from trading.adapters.paper import Paper
 from trading.models import Account, Claim, Fill, Order, Position, Redemption, TradeIntent
 from trading.settings import TradingSettings
-from trading.venue import Execution, Receipt, Rejected, Unsent
+from trading.venue import Rejected
 
 pytestmark = pytest.mark.django_db
-
-
-def balance(account):
-    return ledger.balance(account, mode="PAPER", as_of=ahead(10**6))
 
 
 def test_an_order_waits_for_a_book_that_is_newer_than_itself():
@@ -284,97 +281,6 @@ def test_live_orders_are_refused_in_words():
         submit.venue_for("LIVE", as_of=NOW)
 
 
-def test_a_silent_venue_leaves_the_order_unknown_and_unrepeatable():
-    an_intent()
-    silent = {"PAPER": SilentVenue()}
-
-    for step in range(5):
-        submit.run(as_of=ahead(30 * step), venues=silent)
-
-    assert only_order().status == "UNKNOWN"
-    assert len(silent["PAPER"].placed) == 1
-    assert balance(Account.RESERVED) == only_order().reserved > 0
-    assert Claim.objects.filter(released_at__isnull=True).count() == 1
-
-
-def test_timeout_then_lookup_finds_fill():
-    an_intent()
-    silent = SilentVenue()
-    submit.run(as_of=NOW, venues={"PAPER": silent})
-    order = only_order()
-    trade = Execution(
-        trade_id="t1",
-        price=Decimal("0.51"),
-        shares=order.shares,
-        fee=Decimal("0.01"),
-        observed_at=ahead(5),
-    )
-    silent.answers[order.pk] = Receipt(
-        venue_order_id="v1", status="FILLED", executions=(trade, trade)
-    )
-
-    submit.run(as_of=ahead(10), venues={"PAPER": silent})
-    submit.run(as_of=ahead(20), venues={"PAPER": silent})
-
-    assert only_order().status == "FILLED"
-    assert Fill.objects.count() == 1
-    assert Position.objects.get().shares == order.shares
-
-
-@pytest.mark.parametrize(("failure", "status"), [(Rejected, "REJECTED"), (Unsent, "CANCELED")])
-def test_proof_of_refusal_gives_the_money_back(failure, status):
-    an_intent()
-
-    submit.run(as_of=NOW, venues={"PAPER": SilentVenue(failure=failure)})
-
-    assert only_order().status == status
-    assert balance(Account.CASH) == 10_000
-    assert not Claim.objects.filter(released_at__isnull=True).exists()
-
-
-def test_an_order_whose_worker_died_before_the_reply_is_looked_up_not_resent():
-    intent = an_intent()
-    submit.claim(intent.pk, as_of=NOW)
-    silent = SilentVenue()
-
-    submit.run(as_of=ahead(30), venues={"PAPER": silent})
-    assert only_order().status == "SUBMITTING"
-    submit.run(as_of=ahead(61), venues={"PAPER": silent})
-
-    assert only_order().status == "UNKNOWN"
-    assert silent.placed == []
-
-
-def test_a_sweep_finishes_what_a_dead_worker_began():
-    intent = an_intent()
-    submit.claim(intent.pk, as_of=NOW)
-    factories.QuoteFactory(market=intent.market, at=LATER)
-
-    submit.run(as_of=ahead(61), venues=paper())
-
-    assert only_order().status == "FILLED"
-
-
-def test_an_overfill_is_recorded_and_halts():
-    an_intent()
-    silent = SilentVenue()
-    submit.run(as_of=NOW, venues={"PAPER": silent})
-    order = only_order()
-    twice = Execution(
-        trade_id="t1",
-        price=Decimal("0.51"),
-        shares=order.shares * 2,
-        fee=Decimal(0),
-        observed_at=NOW,
-    )
-    silent.answers[order.pk] = Receipt(venue_order_id="v", status="FILLED", executions=(twice,))
-
-    submit.run(as_of=ahead(5), venues={"PAPER": silent})
-
-    assert Position.objects.get().shares == order.shares * 2
-    assert portfolio.snapshot("PAPER", as_of=ahead(6)).state == "HALTED"
-
-
 def test_restart_keeps_guard_state():
     market = traded()
     factories.PredictionFactory(market=market, as_of=ahead(200), probability=0.2)
@@ -413,70 +319,3 @@ def test_mark_to_market_spike_does_not_move_peak():
 
     assert point.open_mark > point.open_cost
     assert point.peak == 10_000
-
-
-class TestApproval:
-    """In LIVE a person decides, and the gate is asked again."""
-
-    @pytest.fixture
-    def pending(self):
-        intent = an_intent()
-        TradeIntent.objects.filter(pk=intent.pk).update(status="PENDING")
-        intent.refresh_from_db()
-        return intent
-
-    def test_approval_lets_an_unchanged_intent_through(self, pending):
-        user = factories.UserFactory()
-
-        result = intents.approve(pending, user=user, reason="looks right", as_of=ahead(5))
-
-        assert result.status == "APPROVED"
-        assert result.approval_set.get(actor="ada").approved
-
-    def test_approval_asks_the_gate_again(self, pending):
-        factories.QuoteFactory(market=pending.market, at=ahead(5), bid=0.80, ask=0.82)
-        user = factories.UserFactory()
-
-        result = intents.approve(pending, user=user, reason="why not", as_of=ahead(6))
-
-        assert result.status == "REJECTED"
-        assert result.reason.startswith("gate:")
-        assert balance(Account.RESERVED) == 0
-
-    def test_approval_without_a_book_is_refused(self, pending):
-        pending.market.quote_set.all().delete()
-        user = factories.UserFactory()
-
-        result = intents.approve(pending, user=user, reason="why not", as_of=ahead(6))
-
-        assert (result.status, result.reason) == ("REJECTED", "gate: STALE_BOOK")
-
-    def test_approval_of_more_than_the_gate_admits_by_now_is_refused(self, pending):
-        factories.risk_limits(max_order_usd=Decimal(20))
-        user = factories.UserFactory()
-
-        result = intents.approve(pending, user=user, reason="why not", as_of=ahead(6))
-
-        assert result.reason == "gate: the gate admits fewer shares by now"
-
-    def test_expired_intent_cannot_be_approved(self, pending):
-        user = factories.UserFactory()
-
-        with pytest.raises(intents.NotPending, match="expired"):
-            intents.approve(pending, user=user, reason="late", as_of=ahead(60))
-
-    def test_a_rejected_intent_frees_market_and_money(self, pending):
-        user = factories.UserFactory()
-
-        result = intents.reject(pending, user=user, reason="no", as_of=ahead(5))
-
-        assert result.status == "REJECTED"
-        assert balance(Account.CASH) == 10_000
-        assert not Claim.objects.filter(released_at__isnull=True).exists()
-        with pytest.raises(intents.NotPending):
-            intents.reject(pending, user=user, reason="no", as_of=ahead(6))
-
-    def test_sweeper_marks_expired(self, pending):
-        assert intents.expire_due(as_of=ahead(59)) == 0
-        assert intents.expire_due(as_of=ahead(60)) == 1
-        assert intents.expire_due(as_of=ahead(61)) == 0

@@ -10,7 +10,7 @@ from uuid import UUID
 from markets.models import Market
 from tests import factories
 from tests.factories import NOW, ago, ahead
-from trading import cycle, decide, portfolio, signals, submit
+from trading import cycle, decide, ledger, portfolio, signals, submit
 from trading.adapters.paper import Paper
 from trading.models import Order, TradeIntent
 from trading.venue import OutcomeUnknown, Receipt, Ticket
@@ -98,3 +98,8 @@ def only_order() -> Order:
 
 def cents(text: str) -> Decimal:
     return Decimal(text)
+
+
+def balance(account):
+    """What an account of the paper books holds after everything in the test."""
+    return ledger.balance(account, mode="PAPER", as_of=ahead(10**6))
