@@ -50,6 +50,19 @@ def test_locks_are_taken_in_any_order_and_twice_without_harm() -> None:
     locks.hold("b", "a", "b")
     locks.hold("a")
 
+    assert advisory_locks_held() == (2 if connection.vendor == "postgresql" else 0)
+
+
+def advisory_locks_held() -> int:
+    """Of this connection; SQLite's one writer needs none."""
+    if connection.vendor != "postgresql":
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+        )
+        return int(cursor.fetchone()[0])
+
 
 @postgresql_only
 @pytest.mark.usefixtures("impatient")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from config.kernel import vendor
 from config.kernel.copy_format import SIGNATURE, TRAILER, Column, decode, encode
 from markets.models import Event, Market, Quote, RawMessage, Resolution, SpotTick
+from tests.factories import QuoteFactory
 
 pytestmark = pytest.mark.django_db
 EPOCH = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -242,8 +243,18 @@ def test_a_moment_as_parameter_compares_with_what_is_stored() -> None:
     assert sorted(found["price"]) == [0.1, 0.2]
 
 
-def test_statistics_can_be_refreshed() -> None:
+def test_the_planner_learns_of_new_rows() -> None:
+    QuoteFactory()
+
     vendor.analyze(Quote, SpotTick)
+
+    known = {
+        "postgresql": "SELECT reltuples FROM pg_class WHERE relname = 'markets_quote'",
+        "sqlite": "SELECT count(*) FROM sqlite_stat1 WHERE tbl = 'markets_quote'",
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(known[connection.vendor])
+        assert cursor.fetchone()[0] >= 1
 
 
 @given(
