@@ -72,9 +72,9 @@ $(STAMP): requirements/tool.txt $(LOCKS)
 	touch $@
 
 lock: $(STAMP)
-	for set in tool base ml live nlp gpu prod dev docs bench; do \
-		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-			requirements/$$set.in -o requirements/$$set.txt || exit 1; \
+	cd requirements && for set in tool base ml live nlp gpu prod dev docs bench; do \
+		../$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 \
+			--generate-hashes $$set.in -o $$set.txt || exit 1; \
 	done
 
 clean:

@@ -15,6 +15,7 @@ MODES = ("DEMO", "PAPER")
 LAST_STARTED = ROOT / "var" / last_started.FILE
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 KEY_RECIPE = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+CREDENTIALS = ("newsapi_key", "fred_api_key", "twitter_token", "reddit_id", "reddit_secret")
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 
@@ -50,6 +51,16 @@ class Env:
     venue_gamma_url: str
     venue_clob_url: str
     venue_data_url: str
+    venue_ws_url: str
+    venue_prices_url: str
+    polygon_rpc_url: str
+    spot_url: str
+    feeds_url: str
+    newsapi_key: str
+    fred_api_key: str
+    twitter_token: str
+    reddit_id: str
+    reddit_secret: str
     mode: str
     halt: bool
     log_level: str
@@ -81,6 +92,21 @@ def parse(variables: Mapping[str, str], *, debug: bool) -> Env:
         venue_data_url=_url(
             variables, "VENUE_DATA_URL", "https://data-api.polymarket.com", ("http", "https")
         ),
+        venue_ws_url=_url(
+            variables,
+            "VENUE_WS_URL",
+            "wss://ws-subscriptions-clob.polymarket.com/ws/market",
+            ("ws", "wss"),
+        ),
+        venue_prices_url=_url(
+            variables, "VENUE_PRICES_URL", "wss://ws-live-data.polymarket.com", ("ws", "wss")
+        ),
+        polygon_rpc_url=_url(
+            variables, "POLYGON_RPC_URL", "https://polygon-rpc.com", ("http", "https")
+        ),
+        spot_url=_url(variables, "SPOT_URL", "", ("http", "https")),
+        feeds_url=_url(variables, "FEEDS_URL", "", ("http", "https")),
+        **{name: variables.get(name.upper(), "").strip() for name in CREDENTIALS},
         mode=_mode(variables),
         halt=_flag(variables, "HALT"),
         log_level=_choice(variables, "LOG_LEVEL", "WARNING", LOG_LEVELS),

@@ -1,14 +1,34 @@
-"""The ingestion settings: which markets are followed, and how long their prices are kept."""
+"""What a person tunes about ingestion: universe, streams, history, spot prices, context."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from config.kernel.models import VersionedSettings
-from markets.core.contracts import IngestConfig
+from markets.core.contracts import (
+    ContextConfig,
+    HistoryConfig,
+    IngestConfig,
+    SpotConfig,
+    StreamConfig,
+)
+
+SHARE = (MinValueValidator(0), MaxValueValidator(1))
+FEEDS = """\
+https://feeds.bbci.co.uk/news/world/rss.xml
+https://feeds.bbci.co.uk/news/business/rss.xml
+https://www.federalreserve.gov/feeds/press_all.xml
+https://www.coindesk.com/arc/outboundfeeds/rss/
+https://www.theguardian.com/world/rss
+"""
+CALENDARS = """\
+https://www.bls.gov/schedule/news_release/bls.ics
+https://apps.bea.gov/API/signup/release_dates.json
+https://www.federalreserve.gov/json/calendar.json
+"""
 
 
 class IngestSettings(VersionedSettings):
-    """Which markets we follow, and how long their prices are kept hot."""
+    """Which markets we follow."""
 
     min_depth_usd = models.FloatField(
         default=500,
@@ -44,12 +64,22 @@ class IngestSettings(VersionedSettings):
         validators=[MinValueValidator(5), MaxValueValidator(200)],
         help_text="levels a side kept with each book; totals count all levels",
     )
+    outcome_from_days = models.PositiveIntegerField(
+        default=7, help_text="markets that end sooner belong to the short universe"
+    )
     max_days_left = models.PositiveIntegerField(default=180)
+    categories = models.CharField(
+        max_length=400, blank=True, default="", help_text="separated by blanks; none = all"
+    )
+    blacklist = models.TextField(
+        blank=True,
+        default="",
+        help_text="one a line: a slug, an event's slug, tag:…, or words of the question",
+    )
     max_tracked = models.PositiveIntegerField(default=2000, validators=[MaxValueValidator(5000)])
     stale_after_s = models.PositiveIntegerField(
         default=600, help_text="older books are fetched anew before deciding"
     )
-    retention_days = models.PositiveIntegerField(default=90)
 
     class Meta:
         """One row a version."""
@@ -59,6 +89,141 @@ class IngestSettings(VersionedSettings):
     def as_config(self) -> IngestConfig:
         """The frozen values."""
         values = self.values()
-        for name in ("epoch_assets", "epoch_windows"):
+        for name in ("epoch_assets", "epoch_windows", "categories"):
             values[name] = tuple(values[name].split())
+        values["blacklist"] = _lines(self.blacklist)
         return IngestConfig(version=self.version, **values)
+
+
+class StreamSettings(VersionedSettings):
+    """How live books are followed and recorded."""
+
+    enabled = models.BooleanField(default=True, help_text="off = books are polled only")
+    tokens_per_connection = models.PositiveIntegerField(
+        default=200, validators=[MinValueValidator(1), MaxValueValidator(500)]
+    )
+    max_tokens = models.PositiveIntegerField(
+        default=4000, help_text="followed live; the rest is polled"
+    )
+    silent_after_s = models.PositiveIntegerField(
+        default=60, validators=[MinValueValidator(5)], help_text="a silent book is then checked"
+    )
+    snapshot_within_s = models.PositiveIntegerField(
+        default=5, validators=[MinValueValidator(1)], help_text="else it is asked for over REST"
+    )
+    top_every_s = models.PositiveIntegerField(
+        default=10, help_text="a changed top of book is recorded at most so often"
+    )
+    book_every_s = models.PositiveIntegerField(
+        default=60, help_text="a changed book is recorded with its levels at most so often"
+    )
+
+    class Meta:
+        """One row a version."""
+
+        verbose_name = verbose_name_plural = "stream settings"
+
+    def as_config(self) -> StreamConfig:
+        """The frozen values."""
+        return StreamConfig(version=self.version, **self.values())
+
+
+class HistorySettings(VersionedSettings):
+    """How much of the past is fetched, and how long each table is kept in the database."""
+
+    backfill = models.BooleanField(default=True, help_text="fetch the past of followed markets")
+    backfill_days = models.PositiveIntegerField(default=30)
+    backfill_fidelity_min = models.PositiveIntegerField(
+        default=10, validators=[MinValueValidator(1)], help_text="minutes between two prices"
+    )
+    archive_first = models.BooleanField(
+        default=True, help_text="what leaves the database goes to the archive"
+    )
+    quotes_days = models.PositiveIntegerField(default=90, validators=[MinValueValidator(2)])
+    trades_days = models.PositiveIntegerField(default=30, validators=[MinValueValidator(2)])
+    spot_days = models.PositiveIntegerField(default=90, validators=[MinValueValidator(2)])
+    news_days = models.PositiveIntegerField(default=180, validators=[MinValueValidator(2)])
+    wallet_days = models.PositiveIntegerField(default=365, validators=[MinValueValidator(30)])
+    notices_days = models.PositiveIntegerField(default=180, validators=[MinValueValidator(2)])
+    raw_days = models.PositiveIntegerField(default=60, validators=[MinValueValidator(2)])
+    events_days = models.PositiveIntegerField(
+        default=400, help_text="past calendar events and versions of ended markets"
+    )
+
+    class Meta:
+        """One row a version."""
+
+        verbose_name = verbose_name_plural = "history settings"
+
+    def as_config(self) -> HistoryConfig:
+        """The frozen values."""
+        return HistoryConfig(version=self.version, **self.values())
+
+
+class SpotSettings(VersionedSettings):
+    """Which sources say what a crypto asset costs, and when they are believed."""
+
+    sources = models.CharField(
+        max_length=200, default="binance coinbase kraken venue", help_text="separated by blanks"
+    )
+    assets = models.CharField(
+        max_length=200, default="btc eth sol xrp", help_text="separated by blanks"
+    )
+    stale_after_s = models.PositiveIntegerField(default=30, validators=[MinValueValidator(1)])
+    min_sources = models.PositiveIntegerField(
+        default=2, validators=[MinValueValidator(1)], help_text="fewer fresh ones = no consensus"
+    )
+    max_deviation_bps = models.PositiveIntegerField(
+        default=50, help_text="a source farther from the median is reported"
+    )
+    funding = models.BooleanField(default=True, help_text="read perpetual funding rates")
+
+    class Meta:
+        """One row a version."""
+
+        verbose_name = verbose_name_plural = "spot settings"
+
+    def as_config(self) -> SpotConfig:
+        """The frozen values."""
+        values = self.values()
+        for name in ("sources", "assets"):
+            values[name] = tuple(values[name].split())
+        return SpotConfig(version=self.version, **values)
+
+
+class ContextSettings(VersionedSettings):
+    """News, calendar and wallets: where they are read and what counts as remarkable."""
+
+    news_feeds = models.TextField(blank=True, default=FEEDS, help_text="one address a line")
+    news_query = models.CharField(
+        max_length=300, blank=True, default="", help_text="NewsAPI; none = its top headlines"
+    )
+    min_similarity = models.FloatField(default=0.3, validators=SHARE)
+    calendars = models.TextField(blank=True, default=CALENDARS, help_text="one address a line")
+    calendar_notice_hours = models.PositiveIntegerField(default=24)
+    whale_volume_share = models.FloatField(default=0.05, validators=SHARE)
+    whale_usd = models.FloatField(default=25_000, validators=[MinValueValidator(0)])
+    large_trade_usd = models.FloatField(default=1_000, validators=[MinValueValidator(0)])
+    min_wallet_events = models.PositiveIntegerField(
+        default=20, help_text="ended events before a wallet has a score"
+    )
+    informed_hours = models.PositiveIntegerField(
+        default=24, help_text="a large trade so close to the end looks informed"
+    )
+    max_wallets = models.PositiveIntegerField(default=500, help_text="watched at most")
+
+    class Meta:
+        """One row a version."""
+
+        verbose_name = verbose_name_plural = "context settings"
+
+    def as_config(self) -> ContextConfig:
+        """The frozen values."""
+        values = self.values()
+        for name in ("news_feeds", "calendars"):
+            values[name] = _lines(values[name])
+        return ContextConfig(version=self.version, **values)
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.splitlines() if line.strip())

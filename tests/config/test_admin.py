@@ -15,7 +15,18 @@ from unfold.admin import ModelAdmin
 
 from config.kernel.admin import FactAdmin, SettingsAdmin
 from config.kernel.models import DomainEvent, VersionedSettings
-from markets.models import IngestSettings, PublicTrade, Quote, SpotTick
+from markets.models import (
+    Backfill,
+    CohortMood,
+    FundingRate,
+    IngestSettings,
+    MarketVersion,
+    PublicTrade,
+    Quote,
+    SpotTick,
+    WalletResult,
+    WalletScore,
+)
 from risk.models import RiskLimits
 from tests import factories as make
 from tests.config.people import client
@@ -24,7 +35,9 @@ from trading.settings import TradingSettings
 __all__ = ["client"]
 
 pytestmark = pytest.mark.django_db
-TICKS = {Quote, PublicTrade, SpotTick}
+# Tick tables have no key that the admin could show; the pages show them.
+TICKS = {Quote, PublicTrade, SpotTick, FundingRate, CohortMood}
+TICKS |= {MarketVersion, Backfill, WalletResult, WalletScore}
 OURS = [
     model
     for model in apps.get_models()

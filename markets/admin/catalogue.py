@@ -1,19 +1,15 @@
-"""Markets in the admin: what the venue said, to look at; ingest settings, to change."""
-
-from typing import ClassVar
+"""The catalogue in the admin: what the venue said, to look at."""
 
 from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
 
-from config.kernel.admin import FactAdmin, FactInline, SettingsAdmin, pretty_json
+from config.kernel.admin import FactAdmin, FactInline
 from markets.models import (
     Event,
     FeeSchedule,
-    IngestSettings,
     Market,
     Outcome,
-    RawMessage,
     Resolution,
     Series,
 )
@@ -94,45 +90,3 @@ class ResolutionAdmin(FactAdmin):
     list_filter = ("strength",)
     search_fields = ("market__question",)
     list_select_related = ("market",)
-
-
-@admin.register(RawMessage)
-class RawMessageAdmin(FactAdmin):
-    list_display = ("source", "reason", "seen", "first_seen_at", "last_seen_at")
-    list_filter = ("source",)
-    search_fields = ("reason", "body")
-    ordering = ("-last_seen_at",)
-    fields = ("source", "reason", "seen", "first_seen_at", "last_seen_at", "digest", "content")
-    readonly_fields = fields
-
-    @admin.display(description="Body")
-    def content(self, obj: RawMessage) -> str:
-        return pretty_json(obj.body)
-
-
-@admin.register(IngestSettings)
-class IngestSettingsAdmin(SettingsAdmin):
-    LABELS: ClassVar = {
-        "min_depth_usd": ("Smallest depth", "dollars resting near the mid, both sides together"),
-        "depth_within": ("Depth counts within", "dollars a share from the mid"),
-        "max_spread": ("Widest spread", "best ask − best bid, dollars a share"),
-        "min_seconds_left": (
-            "Time left",
-            "seconds to the scheduled end; up/down markets: see below",
-        ),
-        "min_epoch_seconds_left": (
-            "Time left, up/down markets",
-            "seconds to the end of the window",
-        ),
-        "max_epoch_lead_s": ("Followed before the window", "seconds; up/down markets"),
-        "epoch_assets": ("Assets of up/down markets", "separated by blanks, e.g. btc eth"),
-        "epoch_windows": ("Windows of up/down markets", "separated by blanks, e.g. 5m 15m 4h"),
-        "book_levels": ("Levels kept", "count a side with each book; totals count all levels"),
-        "max_days_left": ("Farthest end", "days from now"),
-        "max_tracked": ("Markets followed", "count, at most"),
-        "stale_after_s": (
-            "Prices are old after",
-            "seconds; older books are fetched anew before deciding",
-        ),
-        "retention_days": ("Prices kept for", "days in the database"),
-    }

@@ -1,10 +1,9 @@
-"""What the venue says: events, markets and their outcomes, prices, trades, resolutions."""
+"""What exists: events, their markets and outcomes, the terms that held, and how they ended."""
 
 from django.db import models
 from django.db.models import F, Q
 
 from config.kernel.models import AppendOnly
-from markets.settings import IngestSettings as IngestSettings  # noqa: PLC0414 - exported here
 
 
 class Origin(models.TextChoices):
@@ -23,23 +22,12 @@ class Protocol(models.TextChoices):
     UNKNOWN = "unknown", "Unknown"
 
 
-class QuoteKind(models.IntegerChoices):
-    """How a price was observed; decides its staleness and whether it was executable."""
+class Profile(models.TextChoices):
+    """The three universes, by what is left until the end."""
 
-    BOOK = 1, "order book snapshot"
-    BOOK_TOP = 2, "top of book, on change"
-    HISTORY_1M = 3, "venue price history, 1 minute"
-    HISTORY_10M = 4, "venue price history, 10 minutes"
-    BAR_1H = 5, "hourly bar close"
-    FILL = 6, "last fill"
-    SNAPSHOT = 7, "catalogue snapshot"
-    AVERAGE_WINDOW = 8, "mean over a window placed in hindsight"
-    SINGLE = 9, "one logged price"
-    CANDLE_1M = 10, "1-minute candle close"
-    CANDLE_1M_FAVOURITE = 11, "1-minute candle close, favourite side mapped to Up"
-    TRADE_5S = 12, "last trade of recorded wallets per 5 s"
-    BID_LIKE_1M = 13, "1-minute closes of both sides, taken as bids"
-    HISTORY_POINT = 14, "single price-history point"
+    OUTCOME = "OUTCOME", "Outcome (a week to half a year)"
+    SHORT = "SHORT", "Short (an hour to a week)"
+    EPOCH = "EPOCH", "Epoch (crypto up/down windows)"
 
 
 class Series(models.Model):
@@ -75,6 +63,14 @@ class Event(models.Model):
         null=True, help_text="outcomes exclude each other; null = unknown"
     )
     neg_risk_augmented = models.BooleanField(default=False)
+    neg_risk_market_id = models.CharField(
+        max_length=66,
+        blank=True,
+        default="",
+        db_default="",
+        db_index=True,
+        help_text="shared by the markets of which exactly one comes true",
+    )
     series = models.ForeignKey(Series, null=True, blank=True, on_delete=models.PROTECT)
     origin = models.CharField(max_length=8, choices=Origin, default=Origin.VENUE)
     received_at = models.DateTimeField()
@@ -132,6 +128,12 @@ class Market(models.Model):
     condition_id = models.CharField(max_length=66, null=True, blank=True)  # noqa: DJ001 - unique where known
     slug = models.CharField(max_length=300, blank=True, default="")
     question = models.CharField(max_length=1000)
+    description = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        help_text="the venue's rules; clarifications change it",
+    )
     category = models.CharField(max_length=40, blank=True, default="", db_index=True)
     protocol = models.CharField(max_length=8, choices=Protocol, default=Protocol.UNKNOWN)
     origin = models.CharField(max_length=8, choices=Origin, default=Origin.VENUE)
@@ -161,6 +163,19 @@ class Market(models.Model):
     reference_price = models.FloatField(
         null=True, blank=True, help_text="up/down markets: price to beat, dollars"
     )
+    twap_s = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="up/down markets: decided on the mean over so many seconds; 0 = on a spot price",
+    )
+    oracle_status = models.CharField(
+        max_length=20,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="proposed, disputed, resolved …",
+    )
+    resolution_source = models.CharField(max_length=500, blank=True, default="", db_default="")
     volume = models.FloatField(
         null=True, blank=True, help_text="dollars, as last reported; null = unknown, never zero"
     )
@@ -172,6 +187,14 @@ class Market(models.Model):
     )
     filter_reason = models.CharField(
         max_length=40, blank=True, default="", help_text="why it is not in the universe"
+    )
+    profile = models.CharField(
+        max_length=8,
+        choices=Profile,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="universe whose rules judge it; blank = none fits its time left",
     )
     received_at = models.DateTimeField(help_text="when we first learned of it")
 
@@ -203,6 +226,40 @@ class Market(models.Model):
         return self.window_s is not None
 
 
+class MarketVersion(models.Model):
+    """What a market's listing said from `received_at` on, until the next version.
+
+    Written whenever one of its columns changes, so that the past is judged by what was known then.
+    """
+
+    pk = models.CompositePrimaryKey("market_id", "received_at")
+    market = models.ForeignKey(
+        Market, on_delete=models.CASCADE, db_index=False, related_name="versions"
+    )
+    received_at = models.DateTimeField()
+    question = models.CharField(max_length=1000)
+    description = models.TextField(blank=True, default="")
+    category = models.CharField(max_length=40, blank=True, default="")
+    protocol = models.CharField(max_length=8, choices=Protocol)
+    opens_at = models.DateTimeField(null=True)
+    scheduled_end_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+    accepting_orders = models.BooleanField(null=True)
+    tick_size = models.DecimalField(max_digits=7, decimal_places=6, null=True)
+    min_shares = models.DecimalField(max_digits=20, decimal_places=6, null=True)
+    neg_risk = models.BooleanField(null=True)
+    neg_risk_other = models.BooleanField(default=False)
+    fees = models.ForeignKey(FeeSchedule, null=True, on_delete=models.PROTECT, related_name="+")
+    window_s = models.PositiveIntegerField(null=True)
+    epoch_start_at = models.DateTimeField(null=True)
+    reference_price = models.FloatField(null=True)
+    twap_s = models.PositiveIntegerField(null=True)
+    oracle_status = models.CharField(max_length=20, blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"{self.market_id} from {self.received_at:%Y-%m-%d %H:%M:%S}"
+
+
 class Outcome(models.Model):
     """One side of a market; index 0 is the side whose price is quoted."""
 
@@ -226,81 +283,6 @@ class Outcome(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-
-class Quote(models.Model):
-    """A price of outcome 0 as observed. A tick table: bulk-written, no admin page, no own key.
-
-    Prices are float64 in [0, 1]: model space; money comes from here only through `units.decimal`.
-    Outcome 1 mirrors it: its bid is 1 − ask, its ask 1 − bid (the engine crosses complements).
-    """
-
-    pk = models.CompositePrimaryKey("market_id", "observed_at", "kind")
-    # Not checked by the database: that halves the rate of bulk writes. Markets are never deleted.
-    market = models.ForeignKey(
-        Market, on_delete=models.CASCADE, db_index=False, db_constraint=False
-    )
-    observed_at = models.DateTimeField()
-    kind = models.PositiveSmallIntegerField(choices=QuoteKind)
-    received_at = models.DateTimeField()
-    price = models.FloatField(
-        null=True, help_text="mid of a two-sided, uncrossed book, else the source's mid-like price"
-    )
-    bid = models.FloatField(null=True)
-    ask = models.FloatField(null=True)
-    last = models.FloatField(null=True)
-    bid_depth = models.FloatField(null=True, help_text="shares on the visible bid levels")
-    ask_depth = models.FloatField(null=True, help_text="shares on the visible ask levels")
-    volume_24h = models.FloatField(null=True, help_text="dollars")
-    levels = models.BinaryField(
-        null=True, help_text="float64[2, n, 2]: bids then asks, best first, (price, shares)"
-    )
-
-    def __str__(self) -> str:
-        return f"{self.market_id} {self.observed_at:%Y-%m-%d %H:%M:%S} {self.price}"
-
-
-class PublicTrade(models.Model):
-    """One trade of anybody, as published. A tick table."""
-
-    trade_key = models.CharField(
-        max_length=40, primary_key=True, help_text="digest of the venue's row"
-    )
-    market = models.ForeignKey(Market, on_delete=models.CASCADE)
-    outcome_index = models.PositiveSmallIntegerField(null=True)
-    observed_at = models.DateTimeField()
-    received_at = models.DateTimeField()
-    side = models.CharField(max_length=12)
-    price = models.FloatField()
-    shares = models.FloatField()
-    wallet = models.CharField(max_length=44, blank=True, default="")
-    tx_hash = models.CharField(max_length=68, blank=True, default="")
-
-    class Meta:
-        """Read per market and time."""
-
-        indexes = [models.Index(name="public_trade_by_market", fields=["market", "observed_at"])]
-
-    def __str__(self) -> str:
-        return f"{self.side} {self.shares} @ {self.price}"
-
-
-class SpotTick(models.Model):
-    """A price of a crypto asset from one source. A tick table."""
-
-    pk = models.CompositePrimaryKey("asset", "source", "interval_s", "observed_at")
-    asset = models.CharField(max_length=12)
-    source = models.CharField(max_length=30)
-    interval_s = models.PositiveIntegerField()
-    observed_at = models.DateTimeField(help_text="end of the bar: when its close was known")
-    close = models.FloatField()
-    open = models.FloatField(null=True)
-    high = models.FloatField(null=True)
-    low = models.FloatField(null=True)
-    volume = models.FloatField(null=True)
-
-    def __str__(self) -> str:
-        return f"{self.asset} {self.close}"
 
 
 class Resolution(AppendOnly):
@@ -330,16 +312,37 @@ class Resolution(AppendOnly):
         return f"{self.payout_0}/{self.payout_1}"
 
 
-class RawMessage(models.Model):
-    """A venue message that we did not understand: kept raw, counted, shown, never guessed."""
+class ResolutionCase(models.Model):
+    """A market that ended in a way no source states clearly: a person decides, with a reason."""
 
-    digest = models.CharField(max_length=64, primary_key=True)
-    source = models.CharField(max_length=60)
-    reason = models.CharField(max_length=400)
-    body = models.TextField()
-    seen = models.PositiveIntegerField(default=1)
-    first_seen_at = models.DateTimeField()
-    last_seen_at = models.DateTimeField()
+    market = models.OneToOneField(Market, on_delete=models.PROTECT, related_name="resolution_case")
+    reason = models.CharField(max_length=400, help_text="why no source settles it")
+    evidence = models.TextField(default="[]", help_text="canonical JSON: what each source said")
+    opened_at = models.DateTimeField()
+    checked_at = models.DateTimeField(help_text="when the sources were asked last")
+    settled_at = models.DateTimeField(null=True, blank=True)
+    settled_by = models.CharField(
+        max_length=150, blank=True, default="", help_text="a user, or the source that spoke up"
+    )
+    note = models.CharField(max_length=400, blank=True, default="")
+
+    class Meta:
+        """Settling is dated and signed."""
+
+        constraints = [
+            models.CheckConstraint(
+                name="resolution_case_is_settled_by_somebody",
+                condition=Q(settled_at__isnull=True) | ~Q(settled_by=""),
+            ),
+        ]
+        indexes = [
+            # the manual queue
+            models.Index(
+                name="resolution_case_open",
+                fields=["opened_at"],
+                condition=Q(settled_at__isnull=True),
+            ),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.source}: {self.reason}"
+        return self.reason

@@ -1,0 +1,83 @@
+"""What the venue says, as rows: the catalogue, prices, context, and ingestion itself."""
+
+from markets.models.catalogue import (
+    Event,
+    FeeSchedule,
+    Market,
+    MarketVersion,
+    Origin,
+    Outcome,
+    Profile,
+    Protocol,
+    Resolution,
+    ResolutionCase,
+    Series,
+)
+from markets.models.context import (
+    CalendarEvent,
+    CohortMood,
+    EventImpact,
+    NewsItem,
+    NewsLink,
+    Wallet,
+    WalletResult,
+    WalletScore,
+    WalletTrade,
+)
+from markets.models.operations import (
+    Backfill,
+    FetchState,
+    Notice,
+    RawMessage,
+)
+from markets.models.prices import (
+    FundingRate,
+    PublicTrade,
+    Quote,
+    QuoteKind,
+    SpotTick,
+)
+from markets.settings import (
+    ContextSettings,
+    HistorySettings,
+    IngestSettings,
+    SpotSettings,
+    StreamSettings,
+)
+
+__all__ = [
+    "Backfill",
+    "CalendarEvent",
+    "CohortMood",
+    "ContextSettings",
+    "Event",
+    "EventImpact",
+    "FeeSchedule",
+    "FetchState",
+    "FundingRate",
+    "HistorySettings",
+    "IngestSettings",
+    "Market",
+    "MarketVersion",
+    "NewsItem",
+    "NewsLink",
+    "Notice",
+    "Origin",
+    "Outcome",
+    "Profile",
+    "Protocol",
+    "PublicTrade",
+    "Quote",
+    "QuoteKind",
+    "RawMessage",
+    "Resolution",
+    "ResolutionCase",
+    "Series",
+    "SpotSettings",
+    "SpotTick",
+    "StreamSettings",
+    "Wallet",
+    "WalletResult",
+    "WalletScore",
+    "WalletTrade",
+]

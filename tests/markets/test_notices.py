@@ -1,0 +1,21 @@
+"""A notice is told once."""
+
+import pytest
+
+from markets import notices
+from markets.models import Notice
+from tests.moments import NOON
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_same_happening_is_noted_once_whoever_tells_it_again() -> None:
+    first = notices.note(Notice.Kind.SOURCE_DOWN, "kraken:1", "kraken is silent", as_of=NOON)
+    again = notices.note(Notice.Kind.SOURCE_DOWN, "kraken:1", "still silent", as_of=NOON)
+    other = notices.note(Notice.Kind.SPOT_DISAGREES, "kraken:1", "kraken is far off", as_of=NOON)
+
+    assert (first, again, other) == (True, False, True)
+    assert set(Notice.objects.values_list("text", flat=True)) == {
+        "kraken is silent",
+        "kraken is far off",
+    }
