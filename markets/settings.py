@@ -77,8 +77,18 @@ class IngestSettings(VersionedSettings):
         help_text="one a line: a slug, an event's slug, tag:…, or words of the question",
     )
     max_tracked = models.PositiveIntegerField(default=2000, validators=[MaxValueValidator(5000)])
+    max_analysed = models.PositiveIntegerField(
+        default=5000,
+        validators=[MinValueValidator(1), MaxValueValidator(20_000)],
+        help_text="of the markets that pass on paper, so many at most have their books judged",
+    )
     stale_after_s = models.PositiveIntegerField(
         default=600, help_text="older books are fetched anew before deciding"
+    )
+    unclear_after_hours = models.PositiveIntegerField(
+        default=72,
+        validators=[MinValueValidator(1)],
+        help_text="sources that still disagree so long after the end are put before a person",
     )
 
     class Meta:

@@ -34,6 +34,11 @@ class IngestSettingsAdmin(SettingsAdmin):
         "book_levels": ("Levels kept", "count a side with each book; totals count all levels"),
         "max_days_left": ("Farthest end", "days from now"),
         "max_tracked": ("Markets followed", "count, at most"),
+        "max_analysed": ("Books judged", "count, at most, of those that pass on paper"),
+        "unclear_after_hours": (
+            "A person decides after",
+            "hours since the end, where the sources still disagree",
+        ),
         "stale_after_s": (
             "Prices are old after",
             "seconds; older books are fetched anew before deciding",

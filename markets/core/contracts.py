@@ -22,7 +22,9 @@ class IngestConfig:
     categories: tuple[str, ...]
     blacklist: tuple[str, ...]
     max_tracked: int
+    max_analysed: int
     stale_after_s: int
+    unclear_after_hours: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

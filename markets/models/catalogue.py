@@ -196,6 +196,12 @@ class Market(models.Model):
         db_default="",
         help_text="universe whose rules judge it; blank = none fits its time left",
     )
+    result_asked_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the sources were last asked how it ended"
+    )
+    result_due_at = models.DateTimeField(
+        null=True, blank=True, help_text="when they are asked again; null = never asked, or done"
+    )
     received_at = models.DateTimeField(help_text="when we first learned of it")
 
     class Meta:
@@ -215,6 +221,17 @@ class Market(models.Model):
                 name="market_tracked", fields=["scheduled_end_at"], condition=Q(tracked=True)
             ),
             models.Index(name="market_open_by_end", fields=["closed_at", "scheduled_end_at"]),
+            # how did it end? those to be asked again, and those never asked
+            models.Index(
+                name="market_result_due",
+                fields=["result_due_at"],
+                condition=Q(result_due_at__isnull=False),
+            ),
+            models.Index(
+                name="market_result_never_asked",
+                fields=["scheduled_end_at", "closed_at"],
+                condition=Q(result_asked_at__isnull=True, origin__in=["VENUE", "SANDBOX"]),
+            ),
         ]
 
     def __str__(self) -> str:
