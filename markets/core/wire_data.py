@@ -4,13 +4,14 @@ Version 1 answers bare arrays in camelCase, version 2 rows in snake_case inside 
 cursor. Both give the same types here.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from config.kernel.units import ConditionId, TokenId
-from markets.core.wire import DERIVED, NotUnderstood, Price, decode, read, read_all, shown
+from markets.core.wire import DERIVED, NotUnderstood, Price, decode, read, shown
 
 SOURCE = "data"
 Side = Literal["BUY", "SELL"]
@@ -150,6 +151,23 @@ class Holders:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenReference:
+    """What a token is: its market, its side, and its final price once resolved."""
+
+    token_id: Annotated[TokenId, "token_id"]
+    condition_id: ConditionId | None = None
+    module: str = ""
+    outcome_index: int
+    outcome: str | None = None
+    opposite_token_id: TokenId | None = None
+    resolved: bool
+    final_price: Decimal | None = None
+    market_slug: str | None = None
+    closed: bool | None = None
+    neg_risk: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """The service's own error; a `code` and `retryable` only in version 2."""
 
@@ -168,21 +186,47 @@ class Pagination:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows(Generic[T]):
-    """One page of rows; the cursor is empty on the last page and always in version 1."""
+    """One page of rows; the cursor is empty on the last page and always in version 1.
+
+    Rows that could not be read are in `refused`: one must not hide the others.
+    """
 
     rows: Annotated[tuple[T, ...], DERIVED]
+    refused: Annotated[tuple[NotUnderstood, ...], DERIVED] = ()
     next_cursor: str = ""
+
+    def where(self, wanted: Callable[[T], bool]) -> "Rows[T]":
+        """The same page with only the rows for which `wanted` holds."""
+        return replace(self, rows=tuple(row for row in self.rows if wanted(row)))
 
 
 def rows(kind: type[T], body: bytes, *, source: str = SOURCE) -> Rows[T]:
-    """A page of either version: a bare array, or `{"data": …, "pagination": …}`."""
+    """A page of which every row must be readable; raises `NotUnderstood`."""
+    found = page(kind, body, source=source)
+    if found.refused:
+        raise found.refused[0]
+    return found
+
+
+def page(kind: type[T], body: bytes, *, source: str = SOURCE) -> Rows[T]:
+    """A page of either version: a bare array, or `{"data": …, "pagination": …}`.
+
+    Raises `NotUnderstood` where the page itself has another form.
+    """
     value = decode(body, source=source)
-    if isinstance(value, list):
-        return Rows(rows=read_all(kind, value, source=source))
-    if not isinstance(value, dict) or "data" not in value:
+    cursor = ""
+    if isinstance(value, dict) and "data" in value:
+        cursor = _next_cursor(value.get("pagination"), source=source)
+        value = value["data"]
+    if not isinstance(value, list):
         raise NotUnderstood(source, f"expected rows, got {shown(value)}", body)
-    cursor = _next_cursor(value.get("pagination"), source=source)
-    return Rows(rows=read_all(kind, value["data"], source=source), next_cursor=cursor)
+    found, refused = [], []
+    for item in value:
+        try:
+            found.append(read(kind, item, source=f"{source}.{kind.__name__.lower()}"))
+        except NotUnderstood as wrong:
+            refused.append(wrong)
+    return Rows(rows=tuple(found), refused=tuple(refused), next_cursor=cursor)
 
 
 def _next_cursor(value: Any, *, source: str) -> str:
