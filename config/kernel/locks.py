@@ -88,7 +88,7 @@ class LeaderLock:
         if self._file is not None:
             return True
         candidate = path.open("a+")
-        if not _lock_file(candidate):
+        if not lock_file(candidate, wait=False):
             candidate.close()
             return False
         self._file = candidate
@@ -102,19 +102,23 @@ class LeaderLock:
         self._connection = self._file = None
 
 
-def _lock_file(handle: IO[str]) -> bool:
+def lock_file(handle: IO[str], *, wait: bool) -> bool:
+    """Lock an open file for this process alone, until it is closed; False where it is taken.
+
+    With `wait` it returns only when the lock is ours.
+    """
     if os.name == "nt":
         import msvcrt  # noqa: PLC0415 - Windows only
 
         try:
-            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+            msvcrt.locking(handle.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
         except OSError:
             return False
         return True
     import fcntl  # noqa: PLC0415 - POSIX only
 
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

@@ -2,25 +2,40 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import stamina
 
+from markets.adapters import budget
+from markets.adapters.budget import Budget
+from markets.core.pacing import Limit as Limit  # noqa: PLC0414 - adapters name it beside `session`
+
 TIMEOUT = httpx.Timeout(10.0, connect=3.0)
 AGENT = "oddsmith"
+# Engine restart, too many requests, trading disabled: all three mean later, not no.
+BUSY = (425, 429, 503)
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
-WINDOW_S = 10.0
 DEMO = "DEMO"
-# The venue shares one address among all our processes; we plan on half of what it allows.
-SHARE = 0.5
+# A venue that restarts is asked again after 2, 4, 8 … seconds; a caller waits no longer than this.
+LONGEST_WAIT_S = 30.0
 Params = Sequence[tuple[str, str]] | Mapping[str, str]
 
 
 class VenueUnreachable(Exception):
     """No reply, or a reply that says try later; reading again is harmless."""
+
+
+class Busy(VenueUnreachable):
+    """The venue restarts, is closed or is asked too often; it may say when to ask again."""
+
+    def __init__(self, message: str, *, status: int, retry_after: float | None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
 
 
 class VenueRefused(Exception):
@@ -40,52 +55,8 @@ class SimulatedVenue(Exception):
     """A stand-in would have served data outside a demo."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
-    """Requests per ten seconds that the venue allows to paths that start with `prefix`."""
-
-    prefix: str
-    requests: int
-
-
-class Budget:
-    """A token bucket per documented limit; `spend` waits until a request is within all of them."""
-
-    def __init__(
-        self,
-        limits: Sequence[Limit],
-        *,
-        share: float = SHARE,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._clock, self._sleep = clock, sleep
-        self._rates = {x.prefix: x.requests * share / WINDOW_S for x in limits}
-        self._tokens = {x.prefix: x.requests * share for x in limits}
-        self._full = dict(self._tokens)
-        self._filled_at = clock()
-
-    def spend(self, path: str) -> float:
-        """Take one token of every limit that covers `path`; returns the seconds waited."""
-        prefixes = [prefix for prefix in self._rates if path.startswith(prefix)]
-        self._refill()
-        missing = max((self._wait(prefix) for prefix in prefixes), default=0.0)
-        if missing > 0:
-            self._sleep(missing)
-            self._refill()
-        for prefix in prefixes:
-            self._tokens[prefix] -= 1
-        return missing
-
-    def _wait(self, prefix: str) -> float:
-        return max(0.0, (1 - self._tokens[prefix]) / self._rates[prefix])
-
-    def _refill(self) -> None:
-        now = self._clock()
-        elapsed, self._filled_at = now - self._filled_at, now
-        for prefix, rate in self._rates.items():
-            grown = self._tokens[prefix] + rate * elapsed
-            self._tokens[prefix] = min(self._full[prefix], grown)
+class Blocked(VenueRefused):
+    """The venue's shield turned this address away: asking more makes it worse."""
 
 
 class Session:
@@ -106,11 +77,11 @@ class Session:
         Raises `NotThere` (404), `VenueRefused` (other answers), `VenueUnreachable` (all attempts).
         """
         for attempt in stamina.retry_context(
-            on=VenueUnreachable,
+            on=_pause_before_retry,
             attempts=self.attempts,
             wait_initial=0.2,
             wait_max=5.0,
-            timeout=30.0,
+            timeout=LONGEST_WAIT_S,
         ):
             with attempt:
                 return self._once("GET", path, params=list(_pairs(params)))
@@ -127,7 +98,13 @@ class Session:
         except httpx.HTTPError as cause:
             where = f"{method} {self.client.base_url}{path.lstrip('/')}"
             raise VenueUnreachable(f"{where} got no reply ({cause!r})") from cause
-        _raise_for(reply)
+        try:
+            _raise_for(reply)
+        except Busy as busy:
+            if busy.retry_after:
+                # What one process was told all of them respect.
+                self.budget.pause(path, min(busy.retry_after, LONGEST_WAIT_S))
+            raise
         return reply.content
 
 
@@ -137,6 +114,7 @@ def session(
     limits: Sequence[Limit],
     transport: httpx.BaseTransport | None = None,
     attempts: int = 4,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Session:
     """A session for one service; `transport` replaces the network (recorded replies in tests)."""
     client = httpx.Client(
@@ -147,7 +125,10 @@ def session(
         follow_redirects=False,
         trust_env=not is_local(base_url),
     )
-    return Session(client, Budget(limits), attempts=attempts)
+    recorded = transport is not None or is_local(base_url)
+    store = budget.InMemory() if recorded else budget.shared()
+    host = urlsplit(base_url).hostname or base_url
+    return Session(client, Budget(host, limits, store, sleep=sleep), attempts=attempts)
 
 
 def is_local(base_url: str) -> bool:
@@ -172,13 +153,45 @@ def _pairs(params: Params) -> Sequence[tuple[str, str]]:
     return list(params.items()) if isinstance(params, Mapping) else params
 
 
+def _pause_before_retry(failure: Exception) -> bool | float:
+    """Whether, and where the venue said so after how many seconds, a read is tried again."""
+    if isinstance(failure, Busy) and failure.retry_after is not None:
+        return failure.retry_after if failure.retry_after <= LONGEST_WAIT_S else False
+    return isinstance(failure, VenueUnreachable)
+
+
 def _raise_for(reply: httpx.Response) -> None:
     status = reply.status_code
     if status == httpx.codes.OK:
         return
     said = reply.text[:300] or reply.reason_phrase
     message = f"{reply.request.method} {reply.request.url} answered {status}: {said}"
-    if status in (425, 429) or status >= 500:
+    if status in BUSY:
+        raise Busy(message, status=status, retry_after=_retry_after(reply))
+    if status >= 500:
         raise VenueUnreachable(message)
+    if status == httpx.codes.FORBIDDEN and _is_shield(reply):
+        remedy = "; stop asking, and see https://polymarket.com/api/geoblock for this address"
+        raise Blocked(message + remedy, status=status, body=reply.content)
     kind = NotThere if status == httpx.codes.NOT_FOUND else VenueRefused
     raise kind(message, status=status, body=reply.content)
+
+
+def _retry_after(reply: httpx.Response) -> float | None:
+    """Seconds until the venue wants to be asked again: its header, else the body of a 503."""
+    header = reply.headers.get("retry-after", "").strip()
+    if header.isdigit():
+        return float(header)
+    with suppress(ValueError, TypeError, AttributeError):
+        return float(reply.json()["retry_after_seconds"])
+    with suppress(ValueError, TypeError):
+        when = parsedate_to_datetime(header)
+        sent = parsedate_to_datetime(reply.headers.get("date", ""))
+        return max(0.0, (when - sent).total_seconds())
+    return None
+
+
+def _is_shield(reply: httpx.Response) -> bool:
+    return "cloudflare" in reply.headers.get("server", "").lower() or "text/html" in (
+        reply.headers.get("content-type", "")
+    )

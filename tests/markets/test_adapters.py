@@ -95,43 +95,62 @@ def test_a_refusal_is_not_repeated(status: int, kind: type[Exception]) -> None:
     assert refusal.value.status == status  # type: ignore[attr-defined]
 
 
-class Clock:
-    """Time that passes only when somebody waits."""
+def test_a_busy_venue_is_asked_again_when_it_said_and_by_nobody_before() -> None:
+    waits: list[float] = []
+    replies = iter([httpx.Response(429, headers={"Retry-After": "7"}), httpx.Response(200)])
+    session = http.session(
+        URL,
+        limits=(http.Limit(prefix="", requests=1000), http.Limit(prefix="/books", requests=100)),
+        transport=httpx.MockTransport(lambda _request: next(replies)),
+        sleep=waits.append,
+    )
 
-    def __init__(self) -> None:
-        self.now = 0.0
+    session.get("/books")
 
-    def __call__(self) -> float:
-        return self.now
-
-    def wait(self, seconds: float) -> None:
-        self.now += seconds
-
-
-def test_requests_over_the_share_of_a_limit_wait_their_turn() -> None:
-    clock = Clock()
-    limits = (http.Limit(prefix="", requests=1000), http.Limit(prefix="/books", requests=20))
-    budget = http.Budget(limits, share=0.5, clock=clock, sleep=clock.wait)
-
-    waits = [budget.spend("/books") for _ in range(30)]
-
-    assert waits[:10] == [0.0] * 10
-    assert waits[10] == pytest.approx(1.0)
-    # Never more than half of 20 requests in ten seconds beyond the first burst.
-    assert clock.now == pytest.approx(20.0)
-    assert budget.spend("/time") == 0.0
+    assert [round(w) for w in waits] == [7]
+    assert session.budget.reserve("/time") == 0.0, "another limit was stopped as well"
 
 
-def test_an_idle_budget_fills_up_to_its_limit_and_no_further() -> None:
-    clock = Clock()
-    limits = (http.Limit(prefix="/books", requests=20),)
-    budget = http.Budget(limits, share=0.5, clock=clock, sleep=clock.wait)
+@pytest.mark.parametrize(
+    ("reply", "seconds"),
+    [
+        (httpx.Response(429, headers={"Retry-After": "3"}), 3.0),
+        (httpx.Response(503, json={"retry_after_seconds": 9}), 9.0),
+        (
+            httpx.Response(
+                429,
+                headers={
+                    "Date": "Sat, 21 Nov 2026 10:00:00 GMT",
+                    "Retry-After": "Sat, 21 Nov 2026 10:00:04 GMT",
+                },
+            ),
+            4.0,
+        ),
+        (httpx.Response(425), None),
+        (httpx.Response(503, text="maintenance"), None),
+    ],
+)
+def test_when_to_ask_again_is_read_from_where_the_venue_says_it(
+    reply: httpx.Response, seconds: float | None
+) -> None:
+    session = http.session(
+        URL, limits=(), transport=httpx.MockTransport(lambda _request: reply), attempts=1
+    )
 
-    clock.wait(3600)
-    for _ in range(10):
-        budget.spend("/books")
+    with pytest.raises(http.Busy) as busy:
+        session.get("/time")
 
-    assert budget.spend("/books") > 0
+    assert busy.value.retry_after == seconds
+
+
+def test_a_shield_that_turns_us_away_is_not_asked_again() -> None:
+    page = httpx.Response(403, headers={"Server": "cloudflare"}, text="<html>denied</html>")
+    session, seen = answering(page, page)
+
+    with pytest.raises(http.Blocked, match="geoblock"):
+        session.get("/time")
+
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize(
