@@ -209,6 +209,27 @@ class ContextSettings(VersionedSettings):
         max_length=300, blank=True, default="", help_text="NewsAPI; none = its top headlines"
     )
     min_similarity = models.FloatField(default=0.3, validators=SHARE)
+    rare_word_share = models.FloatField(
+        default=0.02,
+        validators=SHARE,
+        help_text="a word in more markets than this links nothing by itself",
+    )
+    max_links = models.PositiveSmallIntegerField(default=10, help_text="markets an item, at most")
+    sentiment_backend = models.CharField(
+        max_length=40, default="lexicon", help_text="lexicon, or finbert where it is installed"
+    )
+    embedding_backend = models.CharField(
+        max_length=40, default="tfidf", help_text="tfidf, or minilm where it is installed"
+    )
+    tweets_query = models.CharField(
+        max_length=400, blank=True, default="polymarket -is:retweet lang:en"
+    )
+    subreddits = models.CharField(
+        max_length=300, blank=True, default="Polymarket worldnews", help_text="separated by blanks"
+    )
+    source_down_after = models.PositiveSmallIntegerField(
+        default=3, validators=[MinValueValidator(1)], help_text="failures in a row"
+    )
     calendars = models.TextField(blank=True, default=CALENDARS, help_text="one address a line")
     calendar_notice_hours = models.PositiveIntegerField(default=24)
     whale_volume_share = models.FloatField(default=0.05, validators=SHARE)
@@ -232,6 +253,7 @@ class ContextSettings(VersionedSettings):
         values = self.values()
         for name in ("news_feeds", "calendars"):
             values[name] = _lines(values[name])
+        values["subreddits"] = tuple(values["subreddits"].split())
         return ContextConfig(version=self.version, **values)
 
 

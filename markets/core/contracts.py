@@ -81,6 +81,13 @@ class ContextConfig:
     news_feeds: tuple[str, ...]
     news_query: str
     min_similarity: float
+    rare_word_share: float
+    max_links: int
+    sentiment_backend: str
+    embedding_backend: str
+    tweets_query: str
+    subreddits: tuple[str, ...]
+    source_down_after: int
     calendars: tuple[str, ...]
     calendar_notice_hours: int
     whale_volume_share: float

@@ -24,6 +24,9 @@ class NewsItem(models.Model):
     title = models.CharField(max_length=500)
     summary = models.TextField(blank=True, default="")
     published_at = models.DateTimeField()
+    undated = models.BooleanField(
+        default=False, help_text="no readable date came with it; published_at is when we got it"
+    )
     received_at = models.DateTimeField(db_index=True)
     sentiment = models.FloatField(null=True, help_text="-1 … 1; null = not read, never zero")
     sentiment_backend = models.CharField(max_length=40, blank=True, default="")
