@@ -16,7 +16,7 @@ endif
 export PYTHONDONTWRITEBYTECODE ?=
 
 
-.PHONY: demo up test suite check static lint format type-check contracts migrations bench clean lock install
+.PHONY: demo up test suite check static lint format type-check contracts migrations bench bench-markets clean lock install
 
 demo: $(STAMP)
 	$(BIN)/python manage.py up --demo --port $(PORT)
@@ -55,7 +55,11 @@ migrations: $(STAMP)
 
 # Every figure that the documents quote; one file of `benchmarks/` per area.
 bench: $(STAMP)
-	for file in $(wildcard benchmarks/bench_*.py); do $(BIN)/python $$file || exit 1; done
+	$(BIN)/python benchmarks/run.py
+
+# Catalogue, books and storage at full size.
+bench-markets: $(STAMP)
+	$(BIN)/python benchmarks/run.py storage catalogue stream
 
 install: $(STAMP)
 

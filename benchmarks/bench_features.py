@@ -4,8 +4,6 @@ The naive way is the reference that the tests hold the kernels to; it is timed o
 and scaled, and both must agree on it to 1e-9 before a time is printed.
 """
 
-import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -15,6 +13,7 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402 - the path comes first
 
+from benchmarks.table import Row, report  # noqa: E402 - the path comes first
 from markets.core.series import MarketFacts, QuoteSeries, Snapshots  # noqa: E402
 from predictions.core import features  # noqa: E402
 from tests.predictions import reference  # noqa: E402
@@ -79,27 +78,18 @@ def naive_ms() -> float:
 
 
 def main() -> int:
-    ours, naive = ours_ms(), naive_ms()
-    verdict = "ok" if ours <= TARGET_MS else "slow" if ours <= 1.5 * TARGET_MS else "fail"
-    row = {
-        "path": f"features: {len(features.FEATURES)} × {MARKETS} markets × {QUOTES} quotes, warm",
-        "ours_ms": round(ours, 2),
-        "naive_ms": round(naive, 1),
-        "naive": f"plain numpy per market, scaled from {NAIVE_MARKETS}",
-        "peer": None,
-        "target_ms": TARGET_MS,
-        "times_faster_than_naive": round(naive / ours, 1),
-        "verdict": verdict,
-        "cores": os.cpu_count(),
-    }
-    out = ROOT / "benchmarks" / "out"
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "bench_features.json").write_text(json.dumps([row], indent=1) + "\n")
-    print(f"{'path':<52} {'ours':>9} {'naive':>10} {'peer':>6} {'target':>9}  verdict")
-    times = f"{ours:>6.1f} ms {naive:>7.0f} ms {'-':>6} {TARGET_MS:>6.0f} ms"
-    print(f"{row['path']:<52} {times}  {verdict}")
-    print(f"1 path, {verdict}; {naive / ours:.0f} × faster than {row['naive']}, equal to 1e-9")
-    return int(verdict == "fail")
+    rows = [
+        Row(
+            path=f"features: {len(features.FEATURES)} × {MARKETS} markets × {QUOTES} quotes, warm",
+            ours=ours_ms(),
+            naive=naive_ms(),
+            naive_is=f"plain numpy per market, scaled from {NAIVE_MARKETS} and equal to 1e-9",
+            target=TARGET_MS,
+            unit="ms",
+            higher_is_better=False,
+        )
+    ]
+    return report("features", rows)
 
 
 if __name__ == "__main__":

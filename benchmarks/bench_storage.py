@@ -4,7 +4,6 @@ Runs in a test database of its own on whatever DATABASE_URL names, SQLite withou
 only after what was written has been read back equal.
 """
 
-import json
 import os
 import sys
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
-os.environ.setdefault("TEST_DB_SUFFIX", "_bench_ingest")
+os.environ.setdefault("TEST_DB_SUFFIX", "_bench_storage")
 
 import django  # noqa: E402 - settings come first
 
@@ -26,6 +25,7 @@ import polars as pl  # noqa: E402 - settings come first
 from django.db import connection  # noqa: E402 - settings come first
 from django.test.runner import DiscoverRunner  # noqa: E402 - settings come first
 
+from benchmarks.table import Row, report  # noqa: E402 - settings come first
 from config.kernel import vendor  # noqa: E402 - settings come first
 from markets.models import Event, Market, Quote  # noqa: E402 - settings come first
 
@@ -138,23 +138,21 @@ def main() -> int:
         measured = measure(world())
     finally:
         runner.teardown_databases(databases)
-    results = []
-    print(f"{connection.vendor}, {ROWS:,} quotes, rows/s")
-    print(f"{'path':8}{'ours':>12}{'naive':>12}{'peer':>12}{'target':>12}  verdict")
-    for path, (ours, naive, peer) in measured.items():
-        target = TARGETS[connection.vendor][path]
-        verdict = "reached" if ours >= target else "near" if ours >= target * 2 / 3 else "missed"
-        figures = {"ours": ours, "naive": naive, "peer": peer, "target": target}
-        results.append({"path": path, "verdict": verdict, **figures})
-        cells = "".join(f"{figure:>12,.0f}" for figure in figures.values())
-        print(f"{path:8}{cells}  {verdict} ({ours / naive:.0f} × naive, {ours / peer:.1f} × peer)")
-    out = ROOT / "benchmarks" / "out"
-    out.mkdir(exist_ok=True)
-    body = {"vendor": connection.vendor, "rows": ROWS, "unit": "rows/s", "results": results}
-    (out / f"ingest_{connection.vendor}.json").write_text(json.dumps(body, indent=2))
-    missed = [r["path"] for r in results if r["verdict"] == "missed"]
-    print(f"ingest: {'missed ' + ', '.join(missed) if missed else 'all paths hold'}")
-    return 1 if missed else 0
+    rows = [
+        Row(
+            path=path,
+            ours=ours,
+            naive=naive,
+            peer=peer,
+            peer_is="bulk_create",
+            target=TARGETS[connection.vendor][path],
+            unit="rows/s",
+            higher_is_better=True,
+        )
+        for path, (ours, naive, peer) in measured.items()
+    ]
+    about = {"database": connection.vendor, "quotes": ROWS}
+    return report(f"storage_{connection.vendor}", rows, about=about)
 
 
 if __name__ == "__main__":
