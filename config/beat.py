@@ -75,6 +75,14 @@ TIMETABLE: tuple[Slot, ...] = (
         why="a payout waits for nothing but the venue",
     ),
     Slot(
+        name="contract check",
+        task="markets.tasks.check_contracts",
+        queue="ingest",
+        every_s=3600,
+        demo_s=300,
+        why="a field that the venue renames would go quiet, not wrong",
+    ),
+    Slot(
         name=CYCLE,
         task="config.tasks.run_cycle",
         queue="predict",
@@ -129,6 +137,14 @@ TIMETABLE: tuple[Slot, ...] = (
         every_s=21600,
         demo_s=None,
         why="only with enough new labels; otherwise it leaves at once",
+    ),
+    Slot(
+        name="public trades",
+        task="markets.tasks.collect_trades",
+        queue="ingest",
+        every_s=120,
+        demo_s=None,
+        why="the stream names no wallets and misses what was traded while it was down",
     ),
     *(
         Slot(

@@ -5,7 +5,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from markets import catalog, resolutions, universe
+from markets import catalog, contract_check, resolutions, trades, universe
 
 
 @shared_task(
@@ -34,3 +34,19 @@ def refresh_universe(**_unknown: Any) -> None:
 def check_resolutions(**_unknown: Any) -> None:
     """Ask how the markets that may have ended did end."""
     resolutions.check(as_of=timezone.now())
+
+
+@shared_task(
+    queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=110, time_limit=120
+)
+def collect_trades(**_unknown: Any) -> None:
+    """Record what tracked markets traded since the last look."""
+    trades.follow(as_of=timezone.now(), clock=timezone.now)
+
+
+@shared_task(
+    queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=100, time_limit=120
+)
+def check_contracts(**_unknown: Any) -> None:
+    """Hold a sample of the venue's messages against their recorded shapes."""
+    contract_check.run(as_of=timezone.now())

@@ -8,13 +8,18 @@ from decimal import Decimal
 from django.db import transaction
 from django.db.models import Max
 
+from config.kernel import audit
+from config.kernel.models import DomainEvent
 from config.kernel.modes import STORED_MODES
+from markets.models import Notice
 from risk import equity, halts
 from risk.core import drawdown
 from risk.core.contracts import LimitsConfig
 from risk.models import EquityPoint, Halt, RiskLimits
 
 ACTOR = "watch"
+ALERT = "alert.raised"
+HEARD_WITHIN = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +35,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchReport:
-    """Halts opened and released in one look."""
+    """Halts opened and released in one look, and how many notices of ingestion were raised."""
 
     opened: tuple[Halt, ...] = ()
     released: tuple[Halt, ...] = ()
+    raised: int = 0
 
 
 @transaction.atomic
@@ -53,7 +59,24 @@ def run(*, as_of: datetime, at_work: Collection[str]) -> WatchReport:
         causes = {kind: cause for kind, rule in RULES.items() if (cause := rule(seen))}
         opened += _open(seen, causes)
         released += _release(seen, causes)
-    return WatchReport(opened=tuple(opened), released=tuple(released))
+    raised = _raise_notices(as_of=as_of)
+    return WatchReport(opened=tuple(opened), released=tuple(released), raised=raised)
+
+
+def _raise_notices(*, as_of: datetime) -> int:
+    """Each warning of ingestion becomes one event of the audit trail: an alert, once."""
+    fresh = Notice.objects.filter(
+        severity=Notice.Severity.WARNING,
+        received_at__gt=as_of - HEARD_WITHIN,
+        received_at__lte=as_of,
+    )
+    texts = dict(fresh.order_by("received_at").values_list("key", "text"))
+    raised = DomainEvent.objects.filter(kind=ALERT, subject__in=texts)
+    told = set(raised.values_list("subject", flat=True))
+    news = {key: text for key, text in texts.items() if key not in told}
+    for key, text in news.items():
+        audit.record(ALERT, actor=ACTOR, subject=key, data={"text": text}, as_of=as_of)
+    return len(news)
 
 
 def _open(seen: Seen, causes: dict[str, str]) -> list[Halt]:

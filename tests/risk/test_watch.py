@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from config.kernel.models import DomainEvent
+from markets import notices
+from markets.models import Notice
 from risk import equity, halts, watch
 from risk.core.drawdown import Figures
 from risk.models import Halt, TradingState
@@ -228,3 +231,21 @@ def test_a_manual_halt_is_never_released_by_the_watch() -> None:
     look(3 * 1440)
 
     assert kinds() == {"MANUAL", "SNAPSHOT_GAP"}
+
+
+def test_a_warning_of_ingestion_is_raised_once_and_a_remark_never() -> None:
+    for severity in Notice.Severity:
+        notices.note(
+            Notice.Kind.CONTRACT_DRIFT,
+            f"{severity}",
+            f"{severity} told",
+            as_of=NOW,
+            severity=severity,
+        )
+
+    raised = [watch.run(as_of=NOW, at_work=()).raised for _ in range(2)]
+
+    assert raised == [1, 0]
+    event = DomainEvent.objects.get(kind="alert.raised")
+    assert event.subject == "CONTRACT_DRIFT:WARNING"
+    assert "WARNING told" in event.data
