@@ -1,125 +1,207 @@
-"""Record how a market ended, once, and only where the venue is unambiguous."""
+"""Record how markets ended, once, and only where the sources are unambiguous.
 
+Everybody's turn comes: markets stand in line by the time at which they fall due, what holds money
+stands in front, and the longer a market hangs the longer it rests between two turns. Booked results
+are asked about again a few times, so that a source that changes its mind is noticed.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
-from zlib import crc32
 
 import structlog
-from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Coalesce
 
-from config.kernel.units import ONE, ConditionId
-from markets import universe, unknown
-from markets.adapters import clob_data, gamma, http
-from markets.adapters.clob_data import ClobData
-from markets.adapters.gamma import Gamma
-from markets.core import wire_resolution
-from markets.core.wire import NotUnderstood
-from markets.core.wire_resolution import Result, Unclear
-from markets.models import Market, Origin, Resolution
+from markets import resolution_cases as cases
+from markets import resolution_records as records
+from markets import resolution_sources
+from markets.core import wire_resolution as wire
+from markets.core.wire_resolution import Evidence, NotYet, Result
+from markets.models import IngestSettings, Market, Origin, Resolution
+from markets.resolution_records import SECOND_LOOKS
+from markets.resolution_sources import Sources
 
 log = structlog.get_logger()
-AT_MOST = 200
-GIVE_UP_AFTER = 3
-# (asked at least so long after the end, ask again every): soon after the end often, later seldom.
+AT_MOST = 2000
+DEEPLY_AT_MOST = 100
+CHUNK = 500
+# (waited since the end at least, rests so long): soon after the end often, later seldom.
 PATIENCE: tuple[tuple[timedelta, timedelta], ...] = (
+    (timedelta(days=30), timedelta(days=1)),
+    (timedelta(days=7), timedelta(hours=6)),
     (timedelta(days=1), timedelta(hours=1)),
     (timedelta(hours=2), timedelta(minutes=10)),
     (timedelta(minutes=20), timedelta(minutes=2)),
 )
+SHORTEST = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Round:
+    """What one round knows: who is asked, what holds money, when waiting ends."""
+
+    sources: Sources
+    held: Collection[int]
+    patience: timedelta
+    as_of: datetime
+
+    def overdue(self, market: Market) -> bool:
+        """Whether a person should hear of sources that still disagree about it."""
+        return self.as_of - ended_at(market, self.as_of) >= self.patience
+
+    def needed(self, market: Market) -> int:
+        """Sources that must agree: money asks for two, where a second can be asked."""
+        return 2 if market.pk in self.held and market.condition_id else 1
 
 
 def check(
-    *, as_of: datetime, catalogue: Gamma | None = None, engine: ClobData | None = None
+    *, as_of: datetime, held: Collection[int] = frozenset(), sources: Sources | None = None
 ) -> int:
-    """Ask about every market that may have ended; returns how many resolutions were recorded.
+    """Ask about the markets whose turn it is; returns how many resolutions were recorded.
 
-    One that is closed without a usable result is asked about at the matching engine, and kept as a
-    raw message with the reason where that does not settle it either. Raises
-    `http.VenueUnreachable` at the third market without an answer.
+    `held` are the ids of markets with money in them. What no source settles becomes a
+    `ResolutionCase`. Raises `http.VenueUnreachable` where the catalogue does not answer at all.
     """
-    due = _due(as_of=as_of)
-    if not due:
-        return 0
-    source, second = catalogue or gamma.connect(), engine or clob_data.connect()
-    recorded = silent = 0
-    for market in due:
-        try:
-            recorded += _check(market, source, second, as_of=as_of)
-        except http.VenueUnreachable as failure:
-            # One market that the venue cannot show must not hide the others; an outage stops us.
-            silent += 1
-            log.warning("resolution.unreachable", market_id=market.pk, error=str(failure))
-            if silent >= GIVE_UP_AFTER:
-                raise
-        except NotUnderstood as wrong:
-            unknown.refused(wrong, as_of=as_of)
-        except http.VenueRefused as refused:
-            log.info("resolution.not_there", market_id=market.pk, status=refused.status)
-    log.info("resolutions.checked", asked=len(due), recorded=recorded)
+    asked = sources or resolution_sources.connect()
+    this = _round(asked, held, as_of=as_of)
+    due = _due(this)
+    recorded = 0
+    for start in range(0, len(due), CHUNK):
+        recorded += _settle(due[start : start + CHUNK], this)
+    if due:
+        log.info("resolutions.checked", asked=len(due), recorded=recorded)
     return recorded
 
 
-def _due(*, as_of: datetime) -> list[Market]:
-    live = Market.objects.filter(origin__in=[Origin.VENUE, Origin.SANDBOX], resolution__isnull=True)
-    over = live.filter(Q(scheduled_end_at__lte=as_of) | Q(closed_at__lte=as_of))
-    newest = F("scheduled_end_at").desc(nulls_last=True)
-    rows = over.order_by(newest, "pk").prefetch_related("outcomes")
-    due = (market for market in rows.iterator(chunk_size=1000) if _is_due(market, as_of=as_of))
-    return list(islice(due, AT_MOST))
+def check_one(
+    *,
+    as_of: datetime,
+    market_id: int | None = None,
+    condition_id: str = "",
+    held: Collection[int] = frozenset(),
+    sources: Sources | None = None,
+) -> bool:
+    """Ask about one market now, e.g. because a stream said that it resolved; True = recorded.
 
-
-def _is_due(market: Market, *, as_of: datetime) -> bool:
-    """Whether it is the market's turn; turns are drawn by lot, the later the seldomer.
-
-    The lot depends on market and minute alone, so no rhythm of the timetable can leave one out.
+    Its turn comes again soon where the sources are not ready. Raises `LookupError` for a market
+    that we do not know, and the catalogue's errors.
     """
-    ends = [at for at in (market.scheduled_end_at, market.closed_at) if at is not None]
-    waited = as_of - min(ends)
-    pause = next((pause for since, pause in PATIENCE if waited >= since), timedelta(minutes=1))
-    minutes = int(pause.total_seconds() // 60)
-    lot = crc32(f"{market.pk}:{int(as_of.timestamp() // 60)}".encode())
-    return lot % minutes == 0
-
-
-def _check(market: Market, source: Gamma, second: ClobData, *, as_of: datetime) -> int:
-    assets = [o.asset_id or "" for o in sorted(market.outcomes.all(), key=lambda o: o.index)]
-    row = source.market(market.venue_key)
-    found = wire_resolution.from_catalogue(row, asset_ids=assets if all(assets) else [])
-    if isinstance(found, Unclear) and market.condition_id:
-        first = found
-        state = second.market(ConditionId(market.condition_id))
-        found = wire_resolution.from_engine(state, asset_ids=assets)
-        if isinstance(found, Unclear):
-            found = Unclear(f"{first.reason}; {found.reason}")
-    if found is None:
-        return 0
-    if isinstance(found, Unclear):
-        unknown.keep("resolution", found.reason, repr(row), as_of=as_of, subject=str(market.pk))
-        return 0
-    return int(record(market, found, as_of=as_of))
+    rows = Market.objects.prefetch_related("outcomes").select_related("resolution")
+    named = Q(pk=market_id) if market_id is not None else Q(condition_id=condition_id or None)
+    market = rows.filter(named).first()
+    if market is None:
+        raise LookupError(f"no market {market_id or condition_id} is known; sync the catalogue")
+    asked = sources or resolution_sources.connect()
+    return _settle([market], _round(asked, held, as_of=as_of)) == 1
 
 
 def record(market: Market, result: Result, *, as_of: datetime) -> bool:
     """File the result and close the market; False where a resolution exists already."""
-    decided_at = min(result.resolved_at or as_of, as_of)
-    try:
-        with transaction.atomic():
-            Resolution.objects.create(
-                market=market,
-                payout_0=result.payout,
-                payout_1=ONE - result.payout,
-                source=result.source,
-                resolved_at=decided_at,
-                received_at=as_of,
-            )
-            Market.objects.filter(pk=market.pk).update(
-                closed_at=result.resolved_at or market.closed_at or decided_at,
-                accepting_orders=False,
-                tracked=False,
-                filter_reason=universe.CLOSED,
-            )
-    except IntegrityError:
-        return False
-    log.info("market.resolved", market_id=market.pk, payout=str(result.payout))
-    return True
+    return records.book([(market, result)], as_of=as_of) == 1
+
+
+def ended_at(market: Market, as_of: datetime) -> datetime:
+    """When the market ended as far as we know; `as_of` where nothing says so."""
+    ends = [at for at in (market.scheduled_end_at, market.closed_at) if at is not None]
+    return min([*ends, as_of])
+
+
+def pause_after(waited: timedelta) -> timedelta:
+    """How long a market rests that ended `waited` ago without a result."""
+    return next((pause for since, pause in PATIENCE if waited >= since), SHORTEST)
+
+
+def _round(sources: Sources, held: Collection[int], *, as_of: datetime) -> _Round:
+    hours = IngestSettings.objects.current(as_of=as_of).unclear_after_hours
+    return _Round(
+        sources=sources, held=frozenset(held), patience=timedelta(hours=hours), as_of=as_of
+    )
+
+
+def _due(this: _Round) -> list[Market]:
+    """Whose turn it is: money first, then who has been due for longest."""
+    origin = Origin.SANDBOX if this.sources.catalogue.simulated else Origin.VENUE
+    live = Market.objects.filter(origin=origin)
+    over = Q(scheduled_end_at__lte=this.as_of) | Q(closed_at__lte=this.as_of)
+    never = live.filter(over, result_asked_at__isnull=True, resolution__isnull=True)
+    again = live.filter(result_due_at__lte=this.as_of)
+    ids = [*_first(never.filter(pk__in=this.held)), *_first(again.filter(pk__in=this.held))]
+    line = sorted([*_first(never), *_first(again)])
+    chosen = list(dict.fromkeys(pk for _, pk in [*sorted(ids), *line]))[:AT_MOST]
+    rows = Market.objects.select_related("resolution").prefetch_related("outcomes")
+    found: dict[int, Market] = {}
+    for start in range(0, len(chosen), CHUNK):
+        found |= rows.in_bulk(chosen[start : start + CHUNK])
+    return [found[pk] for pk in chosen if pk in found]
+
+
+def _first(rows: QuerySet[Market]) -> list[tuple[datetime, int]]:
+    """(due since, id) of the first in line."""
+    since = Coalesce("result_due_at", "scheduled_end_at", "closed_at")
+    line = rows.annotate(since=since).order_by(F("since").asc(nulls_last=True), "pk")
+    return list(line.values_list("since", "pk")[:AT_MOST])
+
+
+def _settle(markets: Sequence[Market], this: _Round) -> int:
+    """One slice of the line: ask, decide, write; returns how many were recorded."""
+    first = resolution_sources.first_words(markets, this.sources, as_of=this.as_of)
+    booked = [m for m in markets if _resolution(m) is not None]
+    waiting = [m for m in markets if _resolution(m) is None]
+    wanting = [m for m in waiting if _wants_more(m, first[m.pk], this)]
+    deep, postponed = wanting[:DEEPLY_AT_MOST], {m.pk for m in wanting[DEEPLY_AT_MOST:]}
+    words = {pk: [word] for pk, word in first.items()}
+    words |= resolution_sources.more_words(deep, first, this.sources, as_of=this.as_of)
+    results, rest = [], []
+    for market in waiting:
+        verdict = wire.decide(
+            words[market.pk], needed=this.needed(market), overdue=this.overdue(market)
+        )
+        if isinstance(verdict, Result):
+            results.append((market, verdict))
+        elif market.pk not in postponed:
+            rest.append(market)
+            if not isinstance(verdict, NotYet):
+                cases.open_case(market, verdict.reason, words[market.pk], as_of=this.as_of)
+    recorded = records.book(results, as_of=this.as_of)
+    cases.settled_by_source({m.pk: r.source for m, r in results}, as_of=this.as_of)
+    _look_again(booked, first, this)
+    _rest(rest, as_of=this.as_of)
+    return recorded
+
+
+def _wants_more(market: Market, word: Evidence, this: _Round) -> bool:
+    if this.overdue(market) or not wire.is_plain(word):
+        return True
+    return word.said == wire.Said.RESULT and this.needed(market) > 1
+
+
+def _resolution(market: Market) -> Resolution | None:
+    return getattr(market, "resolution", None)
+
+
+def _look_again(markets: Sequence[Market], first: Mapping[int, Evidence], this: _Round) -> None:
+    """Compare booked results with what is said now: facts stay, contradictions are shown."""
+    doubted = [m for m in markets if wire.contradicts(m.resolution.payout_0, [first[m.pk]])][
+        :DEEPLY_AT_MOST
+    ]
+    words = resolution_sources.more_words(doubted, dict(first), this.sources, as_of=this.as_of)
+    for market in doubted:
+        cases.contradicted(market, market.resolution, words[market.pk], as_of=this.as_of)
+    by_look: dict[datetime | None, list[int]] = {}
+    for market in markets:
+        learned = market.resolution.received_at
+        looks = (learned + span for span in SECOND_LOOKS if learned + span > this.as_of)
+        by_look.setdefault(next(looks, None), []).append(market.pk)
+    for at, ids in by_look.items():
+        Market.objects.filter(pk__in=ids).update(result_asked_at=this.as_of, result_due_at=at)
+
+
+def _rest(markets: Sequence[Market], *, as_of: datetime) -> None:
+    """Send markets without a result to the end of the line."""
+    by_pause: dict[timedelta, list[int]] = {}
+    for market in markets:
+        pause = pause_after(as_of - ended_at(market, as_of))
+        by_pause.setdefault(pause, []).append(market.pk)
+    for pause, ids in by_pause.items():
+        Market.objects.filter(pk__in=ids).update(result_asked_at=as_of, result_due_at=as_of + pause)

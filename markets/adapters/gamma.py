@@ -1,12 +1,13 @@
 """The venue's catalogue service."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Literal
 
 import httpx
 from django.conf import settings
 
+from config.kernel.units import ConditionId
 from markets.adapters import http
 from markets.core import wire_gamma as wire
 
@@ -15,8 +16,11 @@ LIMITS = (
     http.Limit(prefix="", requests=4000),
     http.Limit(prefix="/events", requests=500),
     http.Limit(prefix="/markets", requests=300),
+    http.Limit(prefix="/tags", requests=200),
+    http.Limit(prefix="/public-search", requests=350),
 )
 PAGE = 100
+CONDITIONS_PER_CALL = 50
 Listing = Literal["events", "markets"]
 
 
@@ -48,6 +52,15 @@ class Gamma:
     def market(self, venue_key: str) -> wire.MarketRow:
         """One market, closed or not; raises `http.NotThere`."""
         return wire.market(self._http.get(f"/markets/{venue_key}"))
+
+    def results(self, condition_ids: Sequence[ConditionId]) -> wire.Page:
+        """The closed among at most 50 markets; the listing leaves the open and the unknown out."""
+        if len(condition_ids) > CONDITIONS_PER_CALL:
+            raise ValueError(f"ask for at most {CONDITIONS_PER_CALL} markets a call")
+        many = [("condition_ids", condition) for condition in condition_ids]
+        return wire.listing(
+            self._http.get("/markets", [("closed", "true"), ("limit", str(PAGE)), *many])
+        )
 
     def _pages(self, listing: Listing, *, closed: bool) -> Iterator[wire.Page]:
         seen: set[str] = set()

@@ -173,6 +173,15 @@ def markets(body: bytes) -> tuple[MarketRow, ...]:
     return tuple(market_from(row) for row in rows)
 
 
+def listing(body: bytes) -> Page:
+    """`GET /markets`: a bare array; unreadable rows are refused one by one."""
+    rows = decode(body, source=SOURCE)
+    if not isinstance(rows, list):
+        raise NotUnderstood(SOURCE, f"expected an array of markets, got {shown(rows)}", body)
+    read_rows, refused = _each(rows, market_from)
+    return Page(markets=tuple(read_rows), refused=tuple(refused))
+
+
 def event(body: bytes) -> EventRow:
     """`GET /events/{id}` or `/events/slug/{slug}`."""
     return event_from(decode(body, source=SOURCE))

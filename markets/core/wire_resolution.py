@@ -1,16 +1,50 @@
-"""How a market ended: strict inference from what the venue says; anything else is unclear."""
+"""How a market ended: what each source says of it, and strict inference from all of them.
 
-from collections.abc import Sequence
+A result is booked only where it is stated; prices near 1 and 0 state nothing, and what some source
+calls disputed is never booked. Whatever remains unclear is for a person.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 
 from config.kernel.units import ONE, ZERO
 from markets.core.wire_clob import MarketState
+from markets.core.wire_data import OracleState
 from markets.core.wire_gamma import MarketRow
 
 HALF = Decimal("0.5")
+BOOKABLE = (ZERO, HALF, ONE)
+GAMMA, CLOB, DATA, CHAIN = "gamma", "clob", "data", "chain"
+# Words of the oracle's life: a result under discussion, and one that is only on its way.
+DISPUTED = frozenset({"disputed", "challenged", "arbitration"})
+PENDING = frozenset({"proposed", "requested", "reproposed", "posed", "active", "initialized"})
 RESOLVED = "resolved"
+
+
+class Said(StrEnum):
+    """What a source can say."""
+
+    RESULT = "RESULT"
+    NOT_YET = "NOT_YET"
+    DISPUTED = "DISPUTED"
+    UNCLEAR = "UNCLEAR"
+    NOT_THERE = "NOT_THERE"
+    SILENT = "SILENT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One source's word; `payout` is what a share of outcome 0 pays, set with a RESULT only."""
+
+    source: str
+    said: Said
+    detail: str
+    payout: Decimal | None = None
+    resolved_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,45 +57,208 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Unclear:
-    """Closed, but not with a result that can be booked."""
+class NotYet:
+    """Nothing to book now, and nothing for a person to decide either."""
 
     reason: str
 
 
-def from_catalogue(row: MarketRow, *, asset_ids: Sequence[str]) -> Result | Unclear | None:
-    """The result by the catalogue; None while open. `asset_ids` are those we know, outcome 0 first.
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """The sources do not settle it: a person decides."""
 
-    Prices near 1 and 0 are no result: they must be exactly 1 and 0, or 0.5 each with the status
-    `resolved` (which exclusive markets cannot have).
+    reason: str
+
+
+Verdict = Result | NotYet | Unclear
+
+
+def decide(evidence: Sequence[Evidence], *, needed: int, overdue: bool) -> Verdict:
+    """What follows from the evidence of all sources that were asked.
+
+    `needed` sources must name the same result, unless the chain does, which pays by it. While some
+    source is behind, silent or calls it disputed, we wait; `overdue` ends the waiting.
     """
-    if row.closed is not True:
-        return None
-    if row.asset_ids and asset_ids and tuple(row.asset_ids) != tuple(asset_ids):
-        return Unclear("the outcomes are not in the order in which we know them")
-    if row.uma_resolution_status == "disputed":
-        return Unclear("the result is disputed")
-    if sorted(row.outcome_prices) == [ZERO, ONE]:
-        return Result(payout=row.outcome_prices[0], source="gamma", resolved_at=row.closed_time)
-    split = row.outcome_prices == (HALF, HALF) and row.uma_resolution_status == RESOLVED
-    if split and not row.neg_risk:
-        return Result(payout=HALF, source="gamma", resolved_at=row.closed_time)
+    by_word = {word: [e for e in evidence if e.said == word] for word in Said}
+    results = by_word[Said.RESULT]
+    if len({e.payout for e in results}) > 1:
+        return Unclear(f"the sources contradict each other: {_listed(results)}")
+    if by_word[Said.DISPUTED]:
+        return _disputed(by_word[Said.DISPUTED], results, overdue=overdue)
+    behind = by_word[Said.NOT_YET] + by_word[Said.SILENT]
+    if results:
+        return _agreed(results, by_word[Said.NOT_YET], needed=needed, overdue=overdue)
+    if unclear := by_word[Said.UNCLEAR]:
+        if behind and not overdue:
+            return NotYet(_listed(unclear + behind))
+        return Unclear(_listed(unclear))
+    if overdue and by_word[Said.NOT_THERE] and not behind:
+        return Unclear("it is past its end and no source knows it any more")
+    return NotYet(_listed(behind or by_word[Said.NOT_THERE]))
+
+
+def _disputed(disputed: list[Evidence], results: list[Evidence], *, overdue: bool) -> Verdict:
+    if overdue and results:
+        return Unclear(f"{_listed(results)}, while {_listed(disputed)}")
+    return NotYet(_listed(disputed))
+
+
+def _agreed(
+    results: list[Evidence], open_still: list[Evidence], *, needed: int, overdue: bool
+) -> Verdict:
+    by_chain = next((e for e in results if e.source == CHAIN), None)
+    if by_chain is None and open_still:
+        reason = f"{_listed(results)}, while {_listed(open_still)}"
+        return Unclear(reason) if overdue else NotYet(reason)
+    if by_chain is None and len(results) < needed:
+        reason = f"{_listed(results)}; money needs {needed} sources that agree"
+        return Unclear(reason) if overdue else NotYet(reason)
+    payout = results[0].payout
+    assert payout is not None  # noqa: S101 - a RESULT has one
+    dated = (e.resolved_at for e in results if e.resolved_at is not None)
+    sources = "+".join(e.source for e in results)
+    return Result(payout=payout, source=sources, resolved_at=next(dated, None))
+
+
+def is_plain(first: Evidence) -> bool:
+    """Whether the first, cheap source alone leaves no question: a stated result, or still open."""
+    return first.said in (Said.RESULT, Said.NOT_YET, Said.DISPUTED)
+
+
+def contradicts(booked: Decimal, evidence: Iterable[Evidence]) -> list[Evidence]:
+    """Those words that do not go with a result booked before."""
+    return [
+        e
+        for e in evidence
+        if e.said == Said.DISPUTED or (e.said == Said.RESULT and e.payout != booked)
+    ]
+
+
+def from_catalogue(row: MarketRow, *, asset_ids: Sequence[str]) -> Evidence:
+    """What the catalogue says. `asset_ids` are those we know, outcome 0 first; none = unknown.
+
+    Whether orders are accepted is not asked: the flag stays on for some markets that ended.
+    """
+    status = row.uma_resolution_status or ""
     shown = ", ".join(map(str, row.outcome_prices)) or "none"
-    return Unclear(f"closed with the prices {shown}, status {row.uma_resolution_status!r}")
+    if status in DISPUTED:
+        return _word(GAMMA, Said.DISPUTED, f"the result is {status}")
+    if row.closed is not True:
+        return _word(GAMMA, Said.NOT_YET, f"not closed, prices {shown}")
+    if row.asset_ids and asset_ids and tuple(row.asset_ids) != tuple(asset_ids):
+        return _word(GAMMA, Said.UNCLEAR, "the outcomes are not in the order in which we know them")
+    detail = f"closed with the prices {shown}, status {status or 'none'}"
+    if status in PENDING:
+        return _word(GAMMA, Said.UNCLEAR, detail)
+    if sorted(row.outcome_prices) == [ZERO, ONE]:
+        return _result(GAMMA, row.outcome_prices[0], detail, at=row.closed_time)
+    halves = row.outcome_prices == (HALF, HALF) and status == RESOLVED
+    if halves and not row.neg_risk:
+        return _result(GAMMA, HALF, detail, at=row.closed_time)
+    return _word(GAMMA, Said.UNCLEAR, detail)
 
 
-def from_engine(state: MarketState, *, asset_ids: Sequence[str]) -> Result | Unclear | None:
-    """The result by the matching engine; None while open."""
+def from_engine(state: MarketState, *, asset_ids: Sequence[str]) -> Evidence:
+    """What the matching engine says."""
     if not state.closed:
-        return None
+        return _word(CLOB, Said.NOT_YET, "the engine has not closed it")
     by_id = {token.token_id: token for token in state.tokens}
     if set(by_id) != set(asset_ids) or len(asset_ids) != 2:
-        return Unclear("the engine's tokens are not those we know")
+        return _word(CLOB, Said.UNCLEAR, "the engine's tokens are not those we know")
     first, second = (by_id[asset] for asset in asset_ids)
     if first.winner != second.winner:
-        payout = ONE if first.winner else ZERO
-        return Result(payout=payout, source="clob", resolved_at=None)
+        won = first if first.winner else second
+        return _result(CLOB, ONE if first.winner else ZERO, f"the engine names {won.outcome}")
     halves = first.price == second.price == HALF
     if state.is_50_50_outcome and halves and not first.winner and not state.neg_risk:
-        return Result(payout=HALF, source="clob", resolved_at=None)
-    return Unclear(f"the engine names {'two winners' if first.winner else 'no winner'}")
+        return _result(CLOB, HALF, "the engine splits it 50/50")
+    return _word(
+        CLOB, Said.UNCLEAR, f"the engine names {'two winners' if first.winner else 'no winner'}"
+    )
+
+
+def from_oracle(states: Sequence[OracleState], *, neg_risk: bool) -> Evidence:
+    """What the oracle's record says; a question asked again has several rows, the newest counts."""
+    if not states:
+        return _word(DATA, Said.NOT_THERE, "the data service has no record")
+    newest = max(states, key=lambda state: state.updated_at)
+    detail = f"the oracle's status is {newest.status}"
+    if newest.status in DISPUTED:
+        return _word(DATA, Said.DISPUTED, detail)
+    if newest.status != RESOLVED:
+        return _word(DATA, Said.NOT_YET, detail)
+    said: set[Decimal | None] = {newest.price} if newest.price in BOOKABLE else set()
+    if newest.payouts:
+        said.add(_share(newest.payouts))
+    detail = f"{detail}, price {newest.price}, payouts {list(newest.payouts)}"
+    split = HALF in said and neg_risk
+    if len(said) != 1 or None in said or split:
+        return _word(DATA, Said.UNCLEAR, detail)
+    return _result(DATA, said.pop(), detail, at=newest.resolved_at)
+
+
+def from_chain(denominator: int, numerators: Sequence[int]) -> Evidence:
+    """What the ledger pays: shares of the denominator; a denominator of 0 = not reported yet.
+
+    A scalar, which pays both sides unequal parts, is no end of a binary question: unclear.
+    """
+    if denominator == 0:
+        return _word(CHAIN, Said.NOT_YET, "the ledger has no payout yet")
+    detail = f"the ledger pays {list(numerators)} of {denominator}"
+    share = _share(numerators) if sum(numerators) == denominator else None
+    if share is None:
+        return _word(CHAIN, Said.UNCLEAR, detail)
+    return _result(CHAIN, share, detail)
+
+
+def silent(source: str, why: str) -> Evidence:
+    """The source gave no answer that can be used; asking again may help."""
+    return _word(source, Said.SILENT, why)
+
+
+def not_there(source: str) -> Evidence:
+    """The source knows no such market."""
+    return _word(source, Said.NOT_THERE, "it knows no such market")
+
+
+def not_listed(source: str) -> Evidence:
+    """The source does not list it among the closed."""
+    return _word(source, Said.NOT_YET, "not listed as closed")
+
+
+def as_json(evidence: Iterable[Evidence], *, as_of: datetime) -> str:
+    """The evidence as canonical JSON: one object a source, with the second it was asked."""
+    rows = [
+        {
+            "source": e.source,
+            "said": str(e.said),
+            "payout": None if e.payout is None else str(e.payout),
+            "detail": e.detail,
+            "resolved_at": e.resolved_at and e.resolved_at.astimezone(UTC).isoformat(),
+            "asked_at": as_of.astimezone(UTC).isoformat(timespec="seconds"),
+        }
+        for e in evidence
+    ]
+    return json.dumps(rows, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _share(payouts: Sequence[int]) -> Decimal | None:
+    """What outcome 0 gets of two payouts; None unless that is nothing, half or all."""
+    if len(payouts) != 2 or min(payouts) < 0 or sum(payouts) <= 0:
+        return None
+    share = Decimal(payouts[0]) / sum(payouts)
+    return next((known for known in BOOKABLE if share == known), None)
+
+
+def _word(source: str, said: Said, detail: str) -> Evidence:
+    return Evidence(source=source, said=said, detail=detail)
+
+
+def _result(
+    source: str, payout: Decimal | None, detail: str, at: datetime | None = None
+) -> Evidence:
+    return Evidence(source=source, said=Said.RESULT, detail=detail, payout=payout, resolved_at=at)
+
+
+def _listed(evidence: Iterable[Evidence]) -> str:
+    return "; ".join(f"{e.source}: {e.detail}" for e in evidence)

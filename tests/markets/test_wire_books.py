@@ -1,6 +1,5 @@
-"""Books are read best first, and results are inferred strictly."""
+"""Books are read best first, and what makes no sense is refused."""
 
-import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -8,18 +7,9 @@ from typing import Any
 import pytest
 
 from markets.core import book as books
-from markets.core import (
-    wire_clob,
-    wire_gamma,
-    wire_resolution,
-)
+from markets.core import wire_clob
 from markets.core.wire import NotUnderstood
-from markets.core.wire_resolution import Result, Unclear
 from tests.markets import wire_payloads as say
-
-
-def read_market(**changes: Any) -> wire_gamma.MarketRow:
-    return wire_gamma.market(say.encoded(say.market(**changes)))
 
 
 def test_a_book_is_turned_best_first() -> None:
@@ -118,85 +108,3 @@ def test_single_figures_are_read_or_refused() -> None:
     ):
         with pytest.raises(NotUnderstood):
             parse(body)
-
-
-def ended(**changes: Any) -> wire_gamma.MarketRow:
-    said = {"closed": True, "outcomePrices": '["0", "1"]', "closedTime": "2026-11-20 11:00:00+00"}
-    return read_market(**(said | changes))
-
-
-IDS = (say.token(1), say.token(1, 1))
-
-
-def test_exact_prices_of_a_closed_market_are_its_result() -> None:
-    found = wire_resolution.from_catalogue(ended(), asset_ids=IDS)
-
-    closed_at = datetime(2026, 11, 20, 11, tzinfo=UTC)
-    assert found == Result(payout=Decimal(0), source="gamma", resolved_at=closed_at)
-
-
-def test_flags_that_still_accept_orders_do_not_hide_a_result() -> None:
-    assert isinstance(
-        wire_resolution.from_catalogue(ended(acceptingOrders=True), asset_ids=IDS), Result
-    )
-
-
-def test_a_fifty_fifty_needs_the_word_resolved() -> None:
-    halves = {"outcomePrices": '["0.5", "0.5"]'}
-
-    resolved = wire_resolution.from_catalogue(
-        ended(**halves, umaResolutionStatus="resolved"), asset_ids=IDS
-    )
-    silent = wire_resolution.from_catalogue(ended(**halves), asset_ids=IDS)
-    exclusive = wire_resolution.from_catalogue(
-        ended(**halves, umaResolutionStatus="resolved", negRisk=True), asset_ids=IDS
-    )
-
-    assert isinstance(resolved, Result)
-    assert resolved.payout == Decimal("0.5")
-    assert isinstance(silent, Unclear)
-    assert isinstance(exclusive, Unclear)
-
-
-def test_prices_near_one_and_zero_of_an_open_market_are_no_result() -> None:
-    row = read_market(outcomePrices='["0.9995", "0.0005"]')
-
-    assert wire_resolution.from_catalogue(row, asset_ids=IDS) is None
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"outcomePrices": '["0", "0"]'},
-        {"outcomePrices": '["0.999", "0.001"]'},
-        {"outcomePrices": None},
-        {"umaResolutionStatus": "disputed"},
-        {"clobTokenIds": json.dumps(IDS[::-1])},
-    ],
-)
-def test_anything_else_is_unclear(changes: dict[str, Any]) -> None:
-    assert isinstance(wire_resolution.from_catalogue(ended(**changes), asset_ids=IDS), Unclear)
-
-
-def engine(**changes: Any) -> wire_clob.MarketState:
-    return wire_clob.market(say.encoded(say.engine_market(**changes)))
-
-
-def test_the_engine_names_one_winner() -> None:
-    found = wire_resolution.from_engine(engine(winner=1), asset_ids=IDS)
-
-    assert found == Result(payout=Decimal(0), source="clob", resolved_at=None)
-    assert wire_resolution.from_engine(engine(closed=False), asset_ids=IDS) is None
-
-
-def test_an_engine_without_winner_or_with_strange_tokens_is_unclear() -> None:
-    assert isinstance(wire_resolution.from_engine(engine(winner=None), asset_ids=IDS), Unclear)
-    assert isinstance(wire_resolution.from_engine(engine(), asset_ids=("1", "2")), Unclear)
-
-
-def test_the_engine_may_split_a_market_in_halves() -> None:
-    tokens = [{"token_id": t, "outcome": "?", "price": 0.5, "winner": False} for t in IDS]
-    found = wire_resolution.from_engine(engine(tokens=tokens, is_50_50_outcome=True), asset_ids=IDS)
-
-    assert isinstance(found, Result)
-    assert found.payout == Decimal("0.5")
