@@ -9,7 +9,7 @@ import pytest
 from django.apps import apps
 from django.db import connection
 
-from config.kernel import vendor
+from config.kernel import locks, vendor
 from config.kernel.models import AppendOnly
 
 # A busy machine is not a failure: properties have no clock, only the suite has.
@@ -41,6 +41,14 @@ def facts_may_be_flushed(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     for table in fact_tables():
         _run(vendor.changeable_sql(connection.vendor, table))
+
+
+@pytest.fixture(autouse=True)
+def unfinished_work_is_given_back(django_db_blocker: Any) -> Iterator[None]:
+    """A job that a test left running is owned by no process when the next one begins."""
+    yield
+    with django_db_blocker.unblock():
+        locks.give_back_everything()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 PostgreSQL: advisory locks. SQLite: the immediate transaction already is the one writer.
 """
 
+import atexit
 import hashlib
 import os
 from pathlib import Path
@@ -122,3 +123,64 @@ def lock_file(handle: IO[str], *, wait: bool) -> bool:
     except OSError:
         return False
     return True
+
+
+_owned: dict[str, IO[str] | None] = {}
+
+
+def owns(work: str) -> bool:
+    """Whether this process claimed the work and has not given it back."""
+    return work in _owned
+
+
+def claim(work: str) -> bool:
+    """Own the work until this process gives it back or ends; False while another one owns it.
+
+    PostgreSQL keeps it on the session that does the work, SQLite as an exclusive lock on a file.
+    """
+    if work in _owned:
+        return True
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [_key(f"work:{work}")])
+            (got,) = cursor.fetchone()
+        if got:
+            _owned[work] = None
+        return bool(got)
+    digest = hashlib.sha256(work.encode()).hexdigest()[:24]
+    handle = (Path(settings.ENV.state_dir) / f"work-{digest}.lock").open("a+")
+    if not lock_file(handle, wait=False):
+        handle.close()
+        return False
+    _owned[work] = handle
+    return True
+
+
+def give_back(work: str) -> None:
+    """Let another process own the work; harmless where this one does not."""
+    if work not in _owned:
+        return
+    handle = _owned.pop(work)
+    if handle is not None:
+        handle.close()
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_key(f"work:{work}")])
+    except DatabaseError as failure:
+        # The session is gone or unusable: the lock ends with it.
+        log.warning("work.not_given_back", work=work, error=str(failure))
+
+
+def give_back_everything() -> None:
+    """Let others own all that this process does."""
+    for work in list(_owned):
+        give_back(work)
+
+
+@atexit.register
+def _close_files() -> None:
+    """A session ends with its process without a word; a file left open is complained about."""
+    for handle in _owned.values():
+        if handle is not None:
+            handle.close()

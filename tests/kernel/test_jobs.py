@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from config.kernel import jobs
+from config.kernel import jobs, locks
 from config.kernel.models import Job
 from tests.factories import NOW
 
@@ -90,3 +90,55 @@ def test_finished_and_unknown_work_starts_from_the_beginning() -> None:
 
     assert jobs.checkpoint("import", "2026-11") == ""
     assert jobs.checkpoint("import", "never") == ""
+
+
+def another_process(monkeypatch: pytest.MonkeyPatch, *, lives: bool) -> None:
+    """As seen from a process that did not start the job itself."""
+    monkeypatch.setattr(locks, "owns", lambda _work: False)
+    monkeypatch.setattr(locks, "claim", lambda _work: not lives)
+
+
+def test_a_dead_owner_is_replaced_at_once_with_its_checkpoint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = begin()
+    jobs.advance(job, done=4, as_of=NOW, checkpoint="row 4")
+
+    another_process(monkeypatch, lives=False)
+    heir = jobs.start("import", "2026-11", as_of=SOON)
+
+    assert (heir.pk, heir.checkpoint, heir.started_at) == (job.pk, "row 4", SOON)
+    with pytest.raises(jobs.NotRunning):
+        jobs.advance(job, done=5, as_of=SOON)
+
+
+def test_a_living_owner_is_respected_until_it_was_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = begin()
+
+    another_process(monkeypatch, lives=True)
+    with pytest.raises(jobs.AlreadyRunning, match="has been running since"):
+        jobs.start("import", "2026-11", as_of=SOON)
+
+    assert jobs.start("import", "2026-11", as_of=SILENT).pk == job.pk
+
+
+def test_nothing_begins_while_the_last_worker_has_not_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = begin()
+    jobs.cancel(job, as_of=NOW, reason="not needed")
+
+    another_process(monkeypatch, lives=True)
+    with pytest.raises(jobs.AlreadyRunning, match="has not ended yet"):
+        jobs.start("import", "2026-11", as_of=SOON)
+
+    assert not Job.objects.filter(status=Job.Status.RUNNING).exists()
+
+
+def test_work_is_owned_until_it_ends() -> None:
+    job = begin()
+    assert locks.owns("job:import:2026-11")
+
+    jobs.finish(job, as_of=SOON, result={})
+
+    assert not locks.owns("job:import:2026-11")

@@ -293,12 +293,7 @@ def test_a_foreign_file_stops_the_import_before_anything_is_written(
 
 
 def test_a_second_import_at_the_same_time_is_refused(folder: Path) -> None:
-    Job.objects.create(
-        kind="import_history",
-        key="history",
-        started_at=datetime.now(UTC),
-        beat_at=datetime.now(UTC),
-    )
+    jobs.start("import_history", "history", as_of=datetime.now(UTC))
 
     with pytest.raises(CommandError, match="has been running") as refused:
         call_command("import_history", str(folder))
