@@ -57,7 +57,10 @@ class IngestSettings(VersionedSettings):
         max_length=200, blank=True, default="btc eth sol xrp", help_text="separated by blanks"
     )
     epoch_windows = models.CharField(
-        max_length=100, blank=True, default="5m 15m 4h", help_text="looked up by name, e.g. 5m 15m"
+        max_length=100,
+        blank=True,
+        default="5m 15m 1h 4h 1d",
+        help_text="looked up by name, e.g. 5m 15m",
     )
     book_levels = models.PositiveSmallIntegerField(
         default=10,

@@ -37,6 +37,13 @@ class Series(models.Model):
     slug = models.CharField(max_length=200)
     title = models.CharField(max_length=300, blank=True, default="")
     recurrence = models.CharField(max_length=20, blank=True, default="")
+    venue_key = models.CharField(
+        max_length=40,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="by which its events are asked for",
+    )
 
     class Meta:
         """Unique per venue."""
@@ -71,7 +78,12 @@ class Event(models.Model):
         db_index=True,
         help_text="shared by the markets of which exactly one comes true",
     )
-    series = models.ForeignKey(Series, null=True, blank=True, on_delete=models.PROTECT)
+    series = models.ForeignKey(
+        Series, null=True, blank=True, on_delete=models.PROTECT, help_text="the first of all_series"
+    )
+    all_series = models.CharField(
+        max_length=1000, blank=True, default="", db_default="", help_text="slugs, separated by |"
+    )
     origin = models.CharField(max_length=8, choices=Origin, default=Origin.VENUE)
     received_at = models.DateTimeField()
 
@@ -152,6 +164,9 @@ class Market(models.Model):
     min_shares = models.DecimalField(max_digits=20, decimal_places=6, null=True, blank=True)
     neg_risk = models.BooleanField(null=True)
     neg_risk_other = models.BooleanField(default=False)
+    placeholder = models.BooleanField(
+        default=False, db_default=False, help_text="an outcome that has no name yet"
+    )
     fees = models.ForeignKey(FeeSchedule, null=True, blank=True, on_delete=models.PROTECT)
     asset = models.CharField(
         max_length=12, blank=True, default="", help_text="up/down markets: btc, eth …"
