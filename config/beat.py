@@ -75,6 +75,14 @@ TIMETABLE: tuple[Slot, ...] = (
         why="a payout waits for nothing but the venue",
     ),
     Slot(
+        name="calendar",
+        task="markets.tasks.refresh_calendar",
+        queue="ingest",
+        every_s=21600,
+        demo_s=120,
+        why="releases move prices at an hour known long before; links follow the universe",
+    ),
+    Slot(
         name="contract check",
         task="markets.tasks.check_contracts",
         queue="ingest",

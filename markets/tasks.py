@@ -5,7 +5,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from markets import catalog, contract_check, resolutions, trades, universe
+from markets import calendar, catalog, contract_check, resolutions, trades, universe
 
 
 @shared_task(
@@ -50,3 +50,11 @@ def collect_trades(**_unknown: Any) -> None:
 def check_contracts(**_unknown: Any) -> None:
     """Hold a sample of the venue's messages against their recorded shapes."""
     contract_check.run(as_of=timezone.now())
+
+
+@shared_task(
+    queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=100, time_limit=120
+)
+def refresh_calendar(**_unknown: Any) -> None:
+    """Read the official calendars, link their events to markets, announce what is near."""
+    calendar.refresh(as_of=timezone.now(), clock=timezone.now)
