@@ -69,7 +69,7 @@ def test_an_ipv6_address_is_refused_unless_python_calls_it_global_too(address: I
 )
 def test_an_oddly_spelled_number_is_refused_before_anybody_interprets_it(host: str) -> None:
     with serving(lambda _: Said()) as net:
-        with pytest.raises(fetch.AddressRefused, match="four decimal parts|Invalid IPv4"):
+        with pytest.raises(fetch.AddressRefused, match=r"four decimal parts|Invalid IPv4"):
             net.fetcher().get(f"http://{host}/rss")
 
         assert net.reached == []
