@@ -1,6 +1,7 @@
 """The venue's catalogue service."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Literal
 
@@ -62,12 +63,16 @@ class Gamma:
             self._http.get("/markets", [("closed", "true"), ("limit", str(PAGE)), *many])
         )
 
-    def _pages(self, listing: Listing, *, closed: bool) -> Iterator[wire.Page]:
+    def ended(self, *, since: datetime) -> Iterator[wire.Page]:
+        """Closed events whose announced end is not before `since`, page by page."""
+        return self._pages("events", closed=True, end_date_min=f"{since:%Y-%m-%dT%H:%M:%SZ}")
+
+    def _pages(self, listing: Listing, *, closed: bool, **filters: str) -> Iterator[wire.Page]:
         seen: set[str] = set()
         firsts: set[str] = set()
         cursor = ""
         while True:
-            params = {"limit": str(PAGE), "closed": str(closed).lower()}
+            params = {"limit": str(PAGE), "closed": str(closed).lower()} | filters
             if cursor:
                 params["after_cursor"] = cursor
             page = wire.page(self._http.get(f"/{listing}/keyset", params), listing)
