@@ -10,7 +10,6 @@ from markets.models import (
     FeeSchedule,
     Market,
     Outcome,
-    Resolution,
     Series,
 )
 
@@ -74,19 +73,3 @@ class FeeScheduleAdmin(FactAdmin):
         "source",
     )
     search_fields = ("category", "condition_key")
-
-
-@admin.register(Resolution)
-class ResolutionAdmin(FactAdmin):
-    list_display = (
-        "market",
-        "payout_0",
-        "payout_1",
-        "strength",
-        "source",
-        "resolved_at",
-        "received_at",
-    )
-    list_filter = ("strength",)
-    search_fields = ("market__question",)
-    list_select_related = ("market",)

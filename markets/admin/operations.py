@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from config.kernel.admin import FactAdmin, pretty_json
-from markets.models import FetchState, Notice, RawMessage, ResolutionCase
+from markets.models import FetchState, Notice, RawMessage
 
 
 @admin.register(Notice)
@@ -19,13 +19,6 @@ class NoticeAdmin(FactAdmin):
 class FetchStateAdmin(FactAdmin):
     list_display = ("name", "url", "answered_at", "failures", "items", "error")
     search_fields = ("name", "url")
-
-
-@admin.register(ResolutionCase)
-class ResolutionCaseAdmin(FactAdmin):
-    list_display = ("market", "reason", "opened_at", "checked_at", "settled_at", "settled_by")
-    search_fields = ("market__question", "reason")
-    list_select_related = ("market",)
 
 
 @admin.register(RawMessage)
