@@ -48,6 +48,9 @@ class Position:
     current_value: Decimal
     realized_pnl: Decimal
     entry_fees: Annotated[Decimal | None, "entry_fees_usdc", "entryFeesUsdc"] = None
+    bought: Annotated[Decimal | None, "total_size", "totalBought"] = None
+    total_pnl: Annotated[Decimal | None, "total_pnl", "cashPnl"] = None
+    changed_at: Annotated[datetime | None, "last_event_at", "timestamp"] = None
     redeemable: bool
     mergeable: bool
     outcome: str
