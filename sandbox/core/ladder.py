@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sandbox.core import chance
 from sandbox.core.chance import Floats
@@ -44,6 +45,13 @@ def tick_size(happening: Happening, child: int, second: int) -> float:
     return float(_ticks(happening.mid[child, at : at + 1])[0])
 
 
+def tick_changes(happening: Happening, child: int) -> list[int]:
+    """The seconds at which the tick of one market changes, in order."""
+    ticks = _ticks(happening.mid[child])
+    changed = np.flatnonzero(ticks[1:] != ticks[:-1]) + 1
+    return [happening.opens_at + int(at) for at in changed]
+
+
 def best_paths(happening: Happening) -> tuple[Floats, Floats]:
     """Best bid and ask, float64[markets, seconds], dollars; NaN where that side is empty."""
     tick, bid, ask = _best(happening.mid, happening.family.half_spread)
@@ -63,6 +71,14 @@ def _best(mid: Floats, half_spread: float) -> tuple[Floats, Floats, Floats]:
     tick = _ticks(mid)
     half = np.where(tick < FINE_TICK, half_spread / 4, half_spread)
     return tick, np.floor((mid - half) / tick), np.ceil((mid + half) / tick)
+
+
+def best_shares(happening: Happening, child: int, seconds: NDArray[np.int64]) -> Floats:
+    """Shares at the best bid and at the best ask, float64[2, seconds]."""
+    number = happening.market_number(child)
+    first = np.array([[0], [DEPTH]])
+    luck = chance.normal(happening.seed, 8, number, seconds[None, :] // REFRESH_S, first)
+    return np.asarray(np.round(happening.family.shares * np.exp(0.5 * luck), 2), dtype=np.float64)
 
 
 def ladder(happening: Happening, child: int, second: int) -> Ladder:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sandbox.core import names
+from sandbox.core import names, tape
 from sandbox.core.families import LABELS, Kind
 from sandbox.core.ladder import Ladder, ladder, tick_size
 from sandbox.core.world import Happening
@@ -162,11 +162,12 @@ def _prices(happening: Happening, child: int, second: int) -> dict[str, Any]:
     bid, ask = levels.best()
     mid = round(float(happening.mid[child, happening.at(second)]), 4)
     resting = [*levels.bids, *levels.asks]
+    traded = last_price(happening, child, 0, second)
     liquidity = round(sum(price * levels.tick * shares for price, shares in resting), 2)
     body = {
         "outcomePrices": json.dumps([str(mid), str(round(1 - mid, 4))]),
         "orderPriceMinTickSize": tick_size(happening, child, second),
-        "lastTradePrice": mid,
+        **({} if traded is None else {"lastTradePrice": traded}),
         "liquidity": str(liquidity),
         "liquidityNum": liquidity,
     }
@@ -183,7 +184,7 @@ def book(happening: Happening, child: int, outcome: int, second: int) -> dict[st
     side = levels.mirrored() if outcome else levels
     token = names.token_id(happening, child, outcome)
     fixed = f"{token}{second}{side.bids}{side.asks}"
-    mid = float(happening.mid[child, happening.at(second)])
+    traded = last_price(happening, child, outcome, second)
     return {
         "market": names.condition_id(happening, child),
         "asset_id": token,
@@ -194,14 +195,28 @@ def book(happening: Happening, child: int, outcome: int, second: int) -> dict[st
         "min_order_size": str(MIN_SHARES),
         "tick_size": f"{side.tick:g}",
         "neg_risk": happening.family.kind is Kind.EXCLUSIVE,
-        "last_trade_price": f"{round(1 - mid if outcome else mid, 2):g}",
+        **({} if traded is None else {"last_trade_price": f"{traded:g}"}),
     }
+
+
+def last_price(happening: Happening, child: int, outcome: int, second: int) -> float | None:
+    """Price of the last trade as seen from one outcome; None before the first trade."""
+    trades = tape.until(happening, child, second)
+    if not trades:
+        return None
+    last = trades[-1]
+    return round(last.price if last.outcome == outcome else 1 - last.price, 3)
+
+
+def number_text(amount: float) -> str:
+    """A number as the venue writes it: at most two decimals, none that are zero."""
+    return f"{amount:.2f}".rstrip("0").rstrip(".")
 
 
 def _levels(side: Ladder, levels: tuple[tuple[int, float], ...]) -> list[dict[str, str]]:
     digits = 3 if side.tick < 0.01 else 2
     return [
-        {"price": f"{price * side.tick:.{digits}f}", "size": f"{shares:g}"}
+        {"price": f"{price * side.tick:.{digits}f}", "size": number_text(shares)}
         for price, shares in reversed(levels)
     ]
 

@@ -24,7 +24,7 @@ class UnknownMarket(KeyError):
     """The world never had such an event."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Happening:
     """One event of the world; times are UTC epoch seconds.
 
@@ -45,6 +45,17 @@ class Happening:
     winners: tuple[bool, ...]
     reference: float = float("nan")
     final: float = float("nan")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Happening) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[int, Family, int]:
+        """What all the rest is a function of."""
+        return self.seed, self.family, self.number
 
     @property
     def markets(self) -> int:
@@ -85,6 +96,11 @@ class World:
         """Events whose result was published in `[since, until)`."""
         early = since - self._longest()
         return [h for h in self.between(early, until) if since <= h.closed_at < until]
+
+    def opened(self, before: int, after: int) -> list[Happening]:
+        """Events that were listed in (before, after]."""
+        near = self.between(before, after + LISTED_AHEAD_S)
+        return [h for h in near if before < h.opens_at <= after]
 
     def between(self, since: int, until: int) -> Iterator[Happening]:
         """Events launched in `[since, until]`, family by family."""
