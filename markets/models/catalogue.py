@@ -183,6 +183,16 @@ class Market(models.Model):
         blank=True,
         help_text="up/down markets: decided on the mean over so many seconds; 0 = on a spot price",
     )
+    reference_estimate = models.FloatField(
+        null=True,
+        blank=True,
+        help_text="up/down markets: OUR ESTIMATE of the price to beat until the venue tells it, "
+        "dollars; settles nothing",
+    )
+    reference_source = models.CharField(
+        max_length=60, blank=True, default="", db_default="", help_text="where the estimate is from"
+    )
+    reference_estimated_at = models.DateTimeField(null=True, blank=True)
     oracle_status = models.CharField(
         max_length=20,
         blank=True,
