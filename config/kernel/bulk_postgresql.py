@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 from django.db import IntegrityError, connection, transaction
 
+from config.kernel import partitions
 from config.kernel.copy_format import (
     ABSENT,
     SIGNATURE,
@@ -55,15 +56,35 @@ def upsert(
     _stage(cursor, table, frame)
     changes = ", ".join(f"{quoted(c)} = EXCLUDED.{quoted(c)}" for c in update)
     old, new = names(update, f"{table.quoted}."), names(update, "EXCLUDED.")
+    upserting = (
+        f"{_insert(table)} ON CONFLICT ({names(table.key)}) "
+        f"DO UPDATE SET {changes} WHERE ({old}) IS DISTINCT FROM ({new})"
+    )
+    if partitions.is_partitioned(cursor, table.name):
+        # Parts do not tell inserted rows from updated ones: the known keys are counted before.
+        known = _known(cursor, table, frame)
+        cursor.execute(upserting)
+        added = len(frame) - known
+        return added, int(cursor.rowcount) - added
     # xmax is 0 in rows that this statement inserted, and its transaction in rows it updated.
     cursor.execute(
-        f"WITH touched AS ({_insert(table)} ON CONFLICT ({names(table.key)}) "
-        f"DO UPDATE SET {changes} WHERE ({old}) IS DISTINCT FROM ({new}) "
-        "RETURNING (xmax = 0) AS is_new) "
+        f"WITH touched AS ({upserting} RETURNING (xmax = 0) AS is_new) "
         "SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM touched"
     )
-    added, changed = cursor.fetchone()
-    return int(added), int(changed)
+    inserted, changed = cursor.fetchone()
+    return int(inserted), int(changed)
+
+
+def _known(cursor: Any, table: Table, frame: pl.DataFrame) -> int:
+    """How many of the staged keys are stored; the bounds of time leave out the other months."""
+    at = partitions.COLUMN
+    cursor.execute(
+        f"SELECT count(*) FROM {quoted(_staging(table))} JOIN {table.quoted} "
+        f"USING ({names(table.key)}) "
+        f"WHERE {table.quoted}.{quoted(at)} BETWEEN %s AND %s",
+        [frame[at].min(), frame[at].max()],
+    )
+    return int(cursor.fetchone()[0])
 
 
 def read(cursor: Any, sql: str, params: Sequence[Any], schema: Schema) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from django.db.migrations import RunPython
 from django.db.migrations.operations.base import Operation
 from django.db.models import Model
 
-from config.kernel import bulk_postgresql, bulk_sqlite
+from config.kernel import bulk_postgresql, bulk_sqlite, partitions
 from config.kernel.copy_format import Schema
 from config.kernel.table import BadFrame, Table, table_of
 
@@ -95,6 +95,7 @@ def append(model: type[Model], frame: pl.DataFrame) -> int:
     table = table_of(model, frame)
     if table.key:
         frame = frame.unique(table.key, keep="first", maintain_order=True).sort(table.key)
+    _make_room(table, frame)
     write = bulk_postgresql.append if connection.vendor == "postgresql" else bulk_sqlite.append
     with transaction.atomic(), connection.cursor() as cursor:
         return sum(write(cursor, table, part) for part in frame.iter_slices(BATCH))
@@ -110,10 +111,18 @@ def upsert(
     """
     table: Table = table_of(model, frame, key=key)
     frame = frame.unique(table.key, keep="last", maintain_order=True).sort(table.key)
+    _make_room(table, frame)
     write = bulk_postgresql.upsert if connection.vendor == "postgresql" else bulk_sqlite.upsert
     with transaction.atomic(), connection.cursor() as cursor:
         counts = [write(cursor, table, part, update) for part in frame.iter_slices(BATCH)]
     return sum(added for added, _ in counts), sum(changed for _, changed in counts)
+
+
+def _make_room(table: Table, frame: pl.DataFrame) -> None:
+    """Before the transaction of the rows begins: others wait for it no longer than they must."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            partitions.make_room(cursor, table.name, frame)
 
 
 def read(sql: str, params: Sequence[Any], schema: Schema) -> pl.DataFrame:
