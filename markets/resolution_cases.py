@@ -3,7 +3,7 @@
 A person settles with a name and a reason, once; facts are never changed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -51,8 +51,8 @@ def contradicted(
 ) -> ResolutionCase | None:
     """Show that a source denies a booked result; None where a person has seen the same already."""
     against = wire.contradicts(booked.payout_0, evidence)
-    said = "; ".join(f"{e.source}: {e.detail}" for e in against)
-    reason = f"booked {booked.payout_0.normalize():f} by {booked.source}, but {said}"[:400]
+    share = f"{booked.payout_0.normalize():f}"
+    reason = f"booked {share} by {booked.source}, but {wire.in_words(against)}"[:400]
     seen = ResolutionCase.objects.filter(market=market, settled_at__isnull=False, reason=reason)
     if seen.exists():
         return None
@@ -94,13 +94,17 @@ def _write(
         return case, closed
 
 
-def settled_by_source(sources: Mapping[int, str], *, as_of: datetime) -> None:
-    """Close the open cases of markets that a source settled by itself, naming it."""
-    rows = ResolutionCase.objects.filter(market_id__in=sources, settled_at__isnull=True)
-    for case in rows:
-        case.settled_at, case.settled_by = as_of, sources[case.market_id][:150]
-        case.note = "a source settled it"
-        case.save(update_fields=["settled_at", "settled_by", "note"])
+def settled_by_source(
+    case: ResolutionCase, sources: str, evidence: Sequence[Evidence], *, as_of: datetime
+) -> None:
+    """Close the open case of a market that the sources settled by themselves, naming them."""
+    ResolutionCase.objects.filter(pk=case.pk, settled_at__isnull=True).update(
+        evidence=wire.as_json(evidence, as_of=as_of),
+        checked_at=as_of,
+        settled_at=as_of,
+        settled_by=sources[:150],
+        note="the sources settled it",
+    )
 
 
 @transaction.atomic

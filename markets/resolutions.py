@@ -18,7 +18,7 @@ from markets import resolution_records as records
 from markets import resolution_sources
 from markets.core import wire_resolution as wire
 from markets.core.wire_resolution import Evidence, NotYet, Result
-from markets.models import IngestSettings, Market, Origin, Resolution
+from markets.models import IngestSettings, Market, Origin, Resolution, ResolutionCase
 from markets.resolution_records import SECOND_LOOKS
 from markets.resolution_sources import Sources
 
@@ -87,9 +87,8 @@ def check_one(
     Its turn comes again soon where the sources are not ready. Raises `LookupError` for a market
     that we do not know, and the catalogue's errors.
     """
-    rows = Market.objects.prefetch_related("outcomes").select_related("resolution")
     named = Q(pk=market_id) if market_id is not None else Q(condition_id=condition_id or None)
-    market = rows.filter(named).first()
+    market = _rows().filter(named).first()
     if market is None:
         raise LookupError(f"no market {market_id or condition_id} is known; sync the catalogue")
     asked = sources or resolution_sources.connect()
@@ -119,6 +118,12 @@ def _round(sources: Sources, held: Collection[int], *, as_of: datetime) -> _Roun
     )
 
 
+def _rows() -> QuerySet[Market]:
+    return Market.objects.select_related("resolution", "resolution_case").prefetch_related(
+        "outcomes"
+    )
+
+
 def _due(this: _Round) -> list[Market]:
     """Whose turn it is: money first, then who has been due for longest."""
     origin = Origin.SANDBOX if this.sources.catalogue.simulated else Origin.VENUE
@@ -129,10 +134,9 @@ def _due(this: _Round) -> list[Market]:
     ids = [*_first(never.filter(pk__in=this.held)), *_first(again.filter(pk__in=this.held))]
     line = sorted([*_first(never), *_first(again)])
     chosen = list(dict.fromkeys(pk for _, pk in [*sorted(ids), *line]))[:AT_MOST]
-    rows = Market.objects.select_related("resolution").prefetch_related("outcomes")
     found: dict[int, Market] = {}
     for start in range(0, len(chosen), CHUNK):
-        found |= rows.in_bulk(chosen[start : start + CHUNK])
+        found |= _rows().in_bulk(chosen[start : start + CHUNK])
     return [found[pk] for pk in chosen if pk in found]
 
 
@@ -164,16 +168,23 @@ def _settle(markets: Sequence[Market], this: _Round) -> int:
             if not isinstance(verdict, NotYet):
                 cases.open_case(market, verdict.reason, words[market.pk], as_of=this.as_of)
     recorded = records.book(results, as_of=this.as_of)
-    cases.settled_by_source({m.pk: r.source for m, r in results}, as_of=this.as_of)
+    for market, result in results:
+        if (case := _open_case(market)) is not None:
+            cases.settled_by_source(case, result.source, words[market.pk], as_of=this.as_of)
     _look_again(booked, first, this)
     _rest(rest, as_of=this.as_of)
     return recorded
 
 
 def _wants_more(market: Market, word: Evidence, this: _Round) -> bool:
-    if this.overdue(market) or not wire.is_plain(word):
+    if this.overdue(market) or not wire.is_plain(word) or _open_case(market) is not None:
         return True
     return word.said == wire.Said.RESULT and this.needed(market) > 1
+
+
+def _open_case(market: Market) -> ResolutionCase | None:
+    case = getattr(market, "resolution_case", None)
+    return case if case is not None and case.settled_at is None else None
 
 
 def _resolution(market: Market) -> Resolution | None:

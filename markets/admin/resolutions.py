@@ -17,14 +17,9 @@ from django.utils.text import Truncator
 
 from config.kernel.admin import FactAdmin
 from markets import resolution_cases as cases
+from markets.core import wire_resolution
 from markets.models import Origin, Resolution, ResolutionCase
 
-SOURCES = {
-    "gamma": "Catalogue",
-    "clob": "Matching engine",
-    "data": "Oracle, by the data service",
-    "chain": "Ledger",
-}
 SAID = {
     "RESULT": ("names a result", "good"),
     "NOT_YET": ("not yet", ""),
@@ -210,7 +205,7 @@ def _in_words(row: dict[str, Any], names: tuple[str, str]) -> dict[str, Any]:
     said, tone = SAID.get(row["said"], (row["said"], ""))
     verdicts = {"1": f"{names[0]} won", "0": f"{names[1]} won", "0.5": "50/50"}
     return {
-        "source": SOURCES.get(row["source"], row["source"]),
+        "source": wire_resolution.NAMES.get(row["source"], row["source"]).capitalize(),
         "said": verdicts.get(row["payout"] or "", said),
         "tone": tone,
         "detail": row["detail"],

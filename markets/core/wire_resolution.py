@@ -19,6 +19,8 @@ from markets.core.wire_gamma import MarketRow
 HALF = Decimal("0.5")
 BOOKABLE = (ZERO, HALF, ONE)
 GAMMA, CLOB, DATA, CHAIN = "gamma", "clob", "data", "chain"
+NAMES = {GAMMA: "catalogue", CLOB: "matching engine", DATA: "oracle", CHAIN: "ledger"}
+"""What people call the sources."""
 # Words of the oracle's life: a result under discussion, and one that is only on its way.
 DISPUTED = frozenset({"disputed", "challenged", "arbitration"})
 PENDING = frozenset({"proposed", "requested", "reproposed", "posed", "active", "initialized"})
@@ -82,7 +84,7 @@ def decide(evidence: Sequence[Evidence], *, needed: int, overdue: bool) -> Verdi
     by_word = {word: [e for e in evidence if e.said == word] for word in Said}
     results = by_word[Said.RESULT]
     if len({e.payout for e in results}) > 1:
-        return Unclear(f"the sources contradict each other: {_listed(results)}")
+        return Unclear(f"the sources contradict each other: {in_words(results)}")
     if by_word[Said.DISPUTED]:
         return _disputed(by_word[Said.DISPUTED], results, overdue=overdue)
     behind = by_word[Said.NOT_YET] + by_word[Said.SILENT]
@@ -90,17 +92,17 @@ def decide(evidence: Sequence[Evidence], *, needed: int, overdue: bool) -> Verdi
         return _agreed(results, by_word[Said.NOT_YET], needed=needed, overdue=overdue)
     if unclear := by_word[Said.UNCLEAR]:
         if behind and not overdue:
-            return NotYet(_listed(unclear + behind))
-        return Unclear(_listed(unclear))
+            return NotYet(in_words(unclear + behind))
+        return Unclear(in_words(unclear))
     if overdue and by_word[Said.NOT_THERE] and not behind:
         return Unclear("it is past its end and no source knows it any more")
-    return NotYet(_listed(behind or by_word[Said.NOT_THERE]))
+    return NotYet(in_words(behind or by_word[Said.NOT_THERE]))
 
 
 def _disputed(disputed: list[Evidence], results: list[Evidence], *, overdue: bool) -> Verdict:
     if overdue and results:
-        return Unclear(f"{_listed(results)}, while {_listed(disputed)}")
-    return NotYet(_listed(disputed))
+        return Unclear(f"{in_words(results)}, while {in_words(disputed)}")
+    return NotYet(in_words(disputed))
 
 
 def _agreed(
@@ -108,10 +110,10 @@ def _agreed(
 ) -> Verdict:
     by_chain = next((e for e in results if e.source == CHAIN), None)
     if by_chain is None and open_still:
-        reason = f"{_listed(results)}, while {_listed(open_still)}"
+        reason = f"{in_words(results)}, while {in_words(open_still)}"
         return Unclear(reason) if overdue else NotYet(reason)
     if by_chain is None and len(results) < needed:
-        reason = f"{_listed(results)}; money needs {needed} sources that agree"
+        reason = f"{in_words(results)}; money needs {needed} sources that agree"
         return Unclear(reason) if overdue else NotYet(reason)
     payout = results[0].payout
     assert payout is not None  # noqa: S101 - a RESULT has one
@@ -161,28 +163,26 @@ def from_catalogue(row: MarketRow, *, asset_ids: Sequence[str]) -> Evidence:
 def from_engine(state: MarketState, *, asset_ids: Sequence[str]) -> Evidence:
     """What the matching engine says."""
     if not state.closed:
-        return _word(CLOB, Said.NOT_YET, "the engine has not closed it")
+        return _word(CLOB, Said.NOT_YET, "has not closed it")
     by_id = {token.token_id: token for token in state.tokens}
     if set(by_id) != set(asset_ids) or len(asset_ids) != 2:
-        return _word(CLOB, Said.UNCLEAR, "the engine's tokens are not those we know")
+        return _word(CLOB, Said.UNCLEAR, "its tokens are not those we know")
     first, second = (by_id[asset] for asset in asset_ids)
     if first.winner != second.winner:
         won = first if first.winner else second
-        return _result(CLOB, ONE if first.winner else ZERO, f"the engine names {won.outcome}")
+        return _result(CLOB, ONE if first.winner else ZERO, f"names {won.outcome}")
     halves = first.price == second.price == HALF
     if state.is_50_50_outcome and halves and not first.winner and not state.neg_risk:
-        return _result(CLOB, HALF, "the engine splits it 50/50")
-    return _word(
-        CLOB, Said.UNCLEAR, f"the engine names {'two winners' if first.winner else 'no winner'}"
-    )
+        return _result(CLOB, HALF, "splits it 50/50")
+    return _word(CLOB, Said.UNCLEAR, f"names {'two winners' if first.winner else 'no winner'}")
 
 
 def from_oracle(states: Sequence[OracleState], *, neg_risk: bool) -> Evidence:
     """What the oracle's record says; a question asked again has several rows, the newest counts."""
     if not states:
-        return _word(DATA, Said.NOT_THERE, "the data service has no record")
+        return _word(DATA, Said.NOT_THERE, "no record")
     newest = max(states, key=lambda state: state.updated_at)
-    detail = f"the oracle's status is {newest.status}"
+    detail = f"status {newest.status}"
     if newest.status in DISPUTED:
         return _word(DATA, Said.DISPUTED, detail)
     if newest.status != RESOLVED:
@@ -203,8 +203,8 @@ def from_chain(denominator: int, numerators: Sequence[int]) -> Evidence:
     A scalar, which pays both sides unequal parts, is no end of a binary question: unclear.
     """
     if denominator == 0:
-        return _word(CHAIN, Said.NOT_YET, "the ledger has no payout yet")
-    detail = f"the ledger pays {list(numerators)} of {denominator}"
+        return _word(CHAIN, Said.NOT_YET, "no payout yet")
+    detail = f"pays {list(numerators)} of {denominator}"
     share = _share(numerators) if sum(numerators) == denominator else None
     if share is None:
         return _word(CHAIN, Said.UNCLEAR, detail)
@@ -260,5 +260,6 @@ def _result(
     return Evidence(source=source, said=Said.RESULT, detail=detail, payout=payout, resolved_at=at)
 
 
-def _listed(evidence: Iterable[Evidence]) -> str:
-    return "; ".join(f"{e.source}: {e.detail}" for e in evidence)
+def in_words(evidence: Iterable[Evidence]) -> str:
+    """Who says what, for a reason."""
+    return "; ".join(f"{NAMES.get(e.source, e.source)}: {e.detail}" for e in evidence)

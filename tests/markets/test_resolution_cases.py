@@ -40,7 +40,7 @@ def test_an_unclear_end_becomes_one_case_and_one_notice() -> None:
     resolutions.check(as_of=later, sources=venue.sources("gamma", "clob"))
 
     case.refresh_from_db()
-    assert "gamma: closed with the prices 0.2, 0.8" in case.reason
+    assert "catalogue: closed with the prices 0.2, 0.8" in case.reason
     assert (case.opened_at, case.checked_at) == (NOW, later)
     assert Notice.objects.get().market_id == case.market_id
 
@@ -124,7 +124,7 @@ def test_a_source_that_denies_what_a_person_decided_opens_the_case_again_once() 
     look(1)
     case.refresh_from_db()
     assert case.settled_at is None
-    assert case.reason.startswith("booked 1 by person: ada, but gamma:")
+    assert case.reason.startswith("booked 1 by person: ada, but catalogue:")
     assert Notice.objects.count() == 2
 
     with pytest.raises(cases.CannotSettle, match="facts are not changed"):
@@ -164,7 +164,7 @@ def test_the_page_says_in_words_what_each_source_said() -> None:
 
     page = signed_in(VIEW).get(reverse("admin:resolution_case", args=[case.pk])).content.decode()
 
-    for words in ("Catalogue", "Matching engine", "the engine names no winner", "unclear"):
+    for words in ("Catalogue", "Matching engine", "names no winner", "unclear"):
         assert words in page
     assert "needs the permission" in page
     assert 'name="decision"' not in page

@@ -313,7 +313,7 @@ def test_a_source_that_changes_its_mind_is_shown_and_changes_nothing(venue: Venu
     case = ResolutionCase.objects.get()
     assert Resolution.objects.get().payout_0 == 1
     assert case.settled_at is None
-    assert "booked 1 by gamma, but gamma: closed with the prices 0, 1" in case.reason
+    assert "booked 1 by gamma, but catalogue: closed with the prices 0, 1" in case.reason
     assert Notice.objects.count() == 1
 
 
@@ -327,3 +327,21 @@ def test_booked_results_are_left_in_peace_after_the_last_look(venue: Venue) -> N
     assert venue.asked["gamma"] == 3
     assert market.result_due_at is None
     assert not ResolutionCase.objects.exists()
+
+
+def test_a_market_before_a_person_is_not_settled_by_one_source_that_another_denies(
+    venue: Venue,
+) -> None:
+    market = ended()
+    venue.gamma[1] = closed()
+    venue.clob[1] = say.engine_market(1, winner=1)
+    check(venue, held={market.pk})
+
+    assert check(venue, as_of=NOW + timedelta(hours=1)) == 0
+
+    venue.clob[1] = say.engine_market(1, winner=0)
+    venue.chain[1] = (1, 1, 0)
+    assert check(venue, as_of=NOW + timedelta(hours=2)) == 1
+    case = ResolutionCase.objects.get()
+    assert case.settled_by == "gamma+clob+chain"
+    assert "names Yes" in case.evidence
