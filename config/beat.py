@@ -166,6 +166,14 @@ TIMETABLE: tuple[Slot, ...] = (
         )
         for queue in QUEUES
     ),
+    Slot(
+        name="news",
+        task="markets.tasks.refresh_news",
+        queue="ingest",
+        every_s=300,
+        demo_s=30,
+        why="headlines move prices within minutes; unchanged feeds cost one short reply",
+    ),
 )
 
 

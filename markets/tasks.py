@@ -5,7 +5,16 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from markets import calendar, catalog, contract_check, resolutions, trades, universe
+from markets import (
+    calendar,
+    catalog,
+    contract_check,
+    news,
+    news_reading,
+    resolutions,
+    trades,
+    universe,
+)
 
 
 @shared_task(
@@ -20,7 +29,7 @@ def sync_catalogue(**_unknown: Any) -> None:
 @shared_task(queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=50, time_limit=60)
 def sync_epochs(**_unknown: Any) -> None:
     """Learn of the next up/down windows, and of the opening prices of those that began."""
-    catalog.sync_epochs(as_of=timezone.now())
+    epochs.sync(as_of=timezone.now())
     universe.refresh(as_of=timezone.now(), clock=timezone.now)
 
 
@@ -58,3 +67,12 @@ def check_contracts(**_unknown: Any) -> None:
 def refresh_calendar(**_unknown: Any) -> None:
     """Read the official calendars, link their events to markets, announce what is near."""
     calendar.refresh(as_of=timezone.now(), clock=timezone.now)
+
+
+@shared_task(
+    queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=280, time_limit=300
+)
+def refresh_news(**_unknown: Any) -> None:
+    """Collect headlines and posts, then read them and link them to markets."""
+    news.refresh(as_of=timezone.now(), clock=timezone.now)
+    news_reading.read(as_of=timezone.now(), clock=timezone.now)

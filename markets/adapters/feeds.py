@@ -52,10 +52,15 @@ class Feed:
 def parse(body: bytes, *, source: str, url: str, content_type: str = "") -> Batch:
     """The headlines of a feed. Raises `NotUnderstood` for bombs and for what is no feed."""
     _defuse(body, source)
-    # As a stream: given a text, the library would open it as an address or a file.
-    found = feedparser.parse(
-        io.BytesIO(body), response_headers={"content-type": content_type, "content-location": url}
-    )
+    try:
+        # As a stream: given a text, the library would open it as an address or a file.
+        found = feedparser.parse(
+            io.BytesIO(body),
+            response_headers={"content-type": content_type, "content-location": url},
+        )
+    except Exception as cause:
+        # Whatever the library trips over (an encoding that is none …): strangers wrote this.
+        raise NotUnderstood(source, f"unreadable: {cause!r}", _start(body)) from cause
     if not found.get("version") and not found.entries:
         raise NotUnderstood(source, "neither RSS nor Atom", _start(body))
     publisher = str(found.feed.get("title", ""))
