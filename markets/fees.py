@@ -6,51 +6,45 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+import polars as pl
+
+from config.kernel import vendor
+from config.kernel.copy_format import Schema
 from markets.core.wire_gamma import FeeTerms
-from markets.models import FeeSchedule, Market
+from markets.models import FeeSchedule
+
+SCHEDULE: Schema = {
+    "condition_key": pl.String,
+    "rate": pl.String,
+    "exponent": pl.String,
+    "taker_only": pl.Boolean,
+    "rebate_rate": pl.String,
+    "valid_from": pl.Datetime("us", "UTC"),
+}
 
 
-def market_key(market: Market) -> str:
+def market_key(venue: str, venue_key: str, condition_id: str | None) -> str:
     """What a market's own schedules are filed under."""
-    return market.condition_id or f"{market.venue}:{market.venue_key}"
+    return condition_id or f"{venue}:{venue_key}"[:80]
 
 
-def record(
-    terms: Mapping[str, FeeTerms], current: Mapping[str, FeeSchedule | None], *, as_of: datetime
-) -> dict[str, FeeSchedule]:
-    """File the terms seen at `as_of` where they differ from the current ones; key → schedule."""
-    kept = {
-        key: schedule
-        for key, wanted in terms.items()
-        if (schedule := current.get(key)) is not None and says(schedule, wanted)
-    }
-    fresh = [_schedule(key, terms[key], as_of=as_of) for key in terms if key not in kept]
-    FeeSchedule.objects.bulk_create(
-        fresh,
-        update_conflicts=True,
-        unique_fields=["category", "condition_key", "valid_from"],
-        update_fields=["rate", "exponent", "taker_only", "rebate_rate"],
+def record(terms: Mapping[str, FeeTerms], *, as_of: datetime) -> dict[str, int]:
+    """File terms seen at `as_of` as schedules of their own; key → id. Two statements in all.
+
+    What was filed before stays: a fee that changed has two rows, each with its day.
+    """
+    if not terms:
+        return {}
+    rows = [
+        (key, str(t.rate), str(t.exponent), t.taker_only, str(t.rebate_rate), as_of)
+        for key, t in terms.items()
+    ]
+    frame = pl.DataFrame(rows, schema=dict(SCHEDULE), orient="row").with_columns(
+        category=pl.lit(""), source=pl.lit("catalogue")
     )
-    return kept | {schedule.condition_key: schedule for schedule in fresh}
-
-
-def says(schedule: FeeSchedule, terms: FeeTerms) -> bool:
-    """Whether the filed schedule has these terms."""
-    return (schedule.rate, schedule.exponent, schedule.taker_only, schedule.rebate_rate) == (
-        terms.rate,
-        terms.exponent,
-        terms.taker_only,
-        terms.rebate_rate,
+    key = ["category", "condition_key", "valid_from"]
+    vendor.upsert(
+        FeeSchedule, frame, key=key, update=["rate", "exponent", "taker_only", "rebate_rate"]
     )
-
-
-def _schedule(key: str, terms: FeeTerms, *, as_of: datetime) -> FeeSchedule:
-    return FeeSchedule(
-        condition_key=key,
-        rate=terms.rate,
-        exponent=terms.exponent,
-        taker_only=terms.taker_only,
-        rebate_rate=terms.rebate_rate,
-        valid_from=as_of,
-        source="catalogue",
-    )
+    filed = FeeSchedule.objects.filter(category="", condition_key__in=terms, valid_from=as_of)
+    return dict(filed.values_list("condition_key", "pk"))

@@ -1,7 +1,7 @@
 """The venue's catalogue service."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Literal
 
@@ -22,6 +22,7 @@ LIMITS = (
 )
 PAGE = 100
 CONDITIONS_PER_CALL = 50
+SLUGS_PER_CALL = 50
 Listing = Literal["events", "markets"]
 
 
@@ -65,17 +66,31 @@ class Gamma:
 
     def ended(self, *, since: datetime) -> Iterator[wire.Page]:
         """Closed events whose announced end is not before `since`, page by page."""
-        return self._pages("events", closed=True, end_date_min=f"{since:%Y-%m-%dT%H:%M:%SZ}")
+        return self._pages("events", [("end_date_min", _iso(since))], closed=True)
 
-    def _pages(self, listing: Listing, *, closed: bool, **filters: str) -> Iterator[wire.Page]:
+    def named(self, slugs: Sequence[str], *, closed: bool = False) -> wire.Page:
+        """Those of at most 50 events by slug that are open, or closed; one request."""
+        if len(slugs) > SLUGS_PER_CALL:
+            raise ValueError(f"ask for at most {SLUGS_PER_CALL} events a call")
+        many = [("slug", slug) for slug in slugs]
+        return self._page("events", [*_listing(closed=closed), *many])
+
+    def in_series(
+        self, series: Sequence[str], *, ends_after: datetime, ends_before: datetime
+    ) -> Iterator[wire.Page]:
+        """Open events of these series (ids) that end in the period; raises `StuckCursor`."""
+        until = [("end_date_min", _iso(ends_after)), ("end_date_max", _iso(ends_before))]
+        return self._pages("events", [*(("series_id", key) for key in series), *until])
+
+    def _pages(
+        self, listing: Listing, wanted: Sequence[tuple[str, str]] = (), *, closed: bool = False
+    ) -> Iterator[wire.Page]:
         seen: set[str] = set()
         firsts: set[str] = set()
         cursor = ""
         while True:
-            params = {"limit": str(PAGE), "closed": str(closed).lower()} | filters
-            if cursor:
-                params["after_cursor"] = cursor
-            page = wire.page(self._http.get(f"/{listing}/keyset", params), listing)
+            following = [("after_cursor", cursor)] if cursor else []
+            page = self._page(listing, [*_listing(closed=closed), *wanted, *following])
             first = next((row.id for row in page.events or page.markets), "")
             if first and first in firsts:
                 raise StuckCursor(f"/{listing}/keyset began twice with {first} (cursor {cursor!r})")
@@ -87,6 +102,17 @@ class Gamma:
             if cursor in seen:
                 raise StuckCursor(f"/{listing}/keyset gave the cursor {cursor!r} twice")
             seen.add(cursor)
+
+    def _page(self, listing: Listing, params: Sequence[tuple[str, str]]) -> wire.Page:
+        return wire.page(self._http.get(f"/{listing}/keyset", params), listing)
+
+
+def _listing(*, closed: bool) -> list[tuple[str, str]]:
+    return [("limit", str(PAGE)), ("closed", str(closed).lower())]
+
+
+def _iso(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def connect() -> Gamma:

@@ -23,6 +23,7 @@ from markets.core.wire import (
 )
 
 SOURCE = "gamma"
+LONGEST_KEY = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +40,17 @@ class FeeTerms:
 class CryptoConfig:
     """Which price series decides an up/down market."""
 
-    asset: str
-    duration: str
-    twap_enabled: bool = False
+    asset: str = ""
+    duration: str = ""
+    twap_enabled: bool | None = None
+    twap_lookback_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesRow:
     """A recurring family of events."""
 
+    id: str = ""
     slug: str
     title: str = ""
     recurrence: str = ""
@@ -95,6 +98,7 @@ class MarketRow:
 
     id: str
     question: str
+    description: str | None = None
     condition_id: Annotated[ConditionId | None, "conditionId", "condition"] = None
     slug: str = ""
     version: str = ""
@@ -113,6 +117,9 @@ class MarketRow:
     order_min_size: Decimal | None = None
     neg_risk: bool | None = None
     neg_risk_other: bool | None = None
+    neg_risk_market_id: Annotated[str | None, "negRiskMarketID"] = None
+    group_item_title: str | None = None
+    resolution_source: str | None = None
     volume: Annotated[Decimal | None, "volumeNum", "volume"] = None
     liquidity: Annotated[Decimal | None, "liquidityNum", "liquidity"] = None
     fees_enabled: bool | None = None
@@ -138,12 +145,21 @@ class EventRow:
     end_date: datetime | None = None
     neg_risk: bool | None = None
     neg_risk_augmented: bool | None = None
+    neg_risk_market_id: Annotated[str | None, "negRiskMarketID"] = None
     series: tuple[SeriesRow, ...] = ()
     tags: tuple[Tag, ...] = ()
     event_metadata: EpochPrices | None = None
     simulated: bool = False
     markets: Annotated[tuple[MarketRow, ...], DERIVED] = ()
     refused: Annotated[tuple[NotUnderstood, ...], DERIVED] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _EventKey:
+    """What an event must say, or its markets belong nowhere."""
+
+    id: str
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +246,7 @@ def market_from(value: Any) -> MarketRow:
 
 def _market(value: Any) -> MarketRow:
     row = build(MarketRow, value)
+    _check_key(row.id)
     if len(row.outcomes) != 2:
         raise Unreadable(f"outcomes: expected two, got {shown(row.outcomes)}")
     if row.outcome_prices and len(row.outcome_prices) != 2:
@@ -249,17 +266,35 @@ def _asset_ids(value: Mapping[str, Any], version: str) -> tuple[TokenId, ...]:
 
 
 def event_from(value: Any) -> EventRow:
-    """One decoded event with every market that could be read."""
+    """One decoded event with every market that could be read.
+
+    Where only its own words are unreadable, it keeps its markets and says nothing of itself.
+    """
     source = f"{SOURCE}.event"
-    row = read(EventRow, value, source=source)
+    row = read(_EventKey, value, source=source)
+    try:
+        _check_key(row.id)
+    except Unreadable as wrong:
+        raise NotUnderstood(source, str(wrong), raw(value)) from wrong
     children = value.get("markets") or []
     if not isinstance(children, list):
         raise NotUnderstood(
             source, f"markets: expected an array, got {shown(children)}", raw(value)
         )
     rows, refused = _each(children, market_from)
-    row = replace(row, markets=tuple(rows), refused=tuple(refused))
-    return _marked_simulated(row) if row.simulated else row
+    try:
+        said = read(EventRow, value, source=source)
+    except NotUnderstood as wrong:
+        if not rows:
+            raise
+        said, refused = EventRow(id=row.id, simulated=row.simulated), [wrong, *refused]
+    found = replace(said, markets=tuple(rows), refused=tuple(refused))
+    return _marked_simulated(found) if found.simulated else found
+
+
+def _check_key(key: str) -> None:
+    if not 0 < len(key) <= LONGEST_KEY or "\0" in key:
+        raise Unreadable(f"id: {shown(key)} is not a text of 1 to {LONGEST_KEY} letters")
 
 
 def _each(values: list[Any], reader: Any) -> tuple[list[Any], list[NotUnderstood]]:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from django.conf import settings
 
-from markets import catalog
+from markets import catalog, epochs
 from markets.adapters.gamma import Gamma
 from markets.catalog import SyncReport
 from markets.models import Event, FeeSchedule, Market, Origin, Outcome, Protocol, RawMessage, Series
@@ -229,7 +229,7 @@ def test_up_or_down_windows_are_looked_up_by_name() -> None:
 def test_a_window_is_asked_about_until_its_opening_price_is_known() -> None:
     sync(**windows(None))
 
-    catalog.sync_epochs(as_of=AS_OF + timedelta(seconds=70), venue=venue(**windows(91_234.5)))
+    epochs.sync(as_of=AS_OF + timedelta(seconds=70), venue=venue(**windows(91_234.5)))
     asked: list[str] = []
 
     def unexpected(request: httpx.Request) -> httpx.Response:
@@ -237,7 +237,7 @@ def test_a_window_is_asked_about_until_its_opening_price_is_known() -> None:
         return httpx.Response(404)
 
     again = venue(**{f"/events/slug/btc-updown-5m-{START}": unexpected})
-    catalog.sync_epochs(as_of=AS_OF + timedelta(seconds=90), venue=again)
+    epochs.sync(as_of=AS_OF + timedelta(seconds=90), venue=again)
 
     assert Market.objects.get().reference_price == 91_234.5
     assert asked == []
