@@ -154,6 +154,14 @@ TIMETABLE: tuple[Slot, ...] = (
         demo_s=None,
         why="the stream names no wallets and misses what was traded while it was down",
     ),
+    Slot(
+        name="price history",
+        task="markets.tasks.fetch_history",
+        queue="ingest",
+        every_s=1800,
+        demo_s=None,
+        why="a market is judged by its past too, also by the past in which we were down",
+    ),
     *(
         Slot(
             name=f"canary {queue}",

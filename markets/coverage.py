@@ -41,10 +41,12 @@ def extend(
     rows: int,
     as_of: datetime,
     wanted_from: datetime | None = None,
+    anew: bool = False,
 ) -> Backfill:
     """Say that we hold [since, until) too, with so many rows more; in the rows' own transaction.
 
-    Raises `Gap` where it does not touch what we hold. A success ends the row of failures.
+    `anew` forgets what was held before. Raises `Gap` where the interval does not touch what we
+    hold. A success ends the row of failures.
     """
     row = _locked(market_id, kind)
     begins = wanted_from if wanted_from is not None else since
@@ -58,7 +60,7 @@ def extend(
             rows=rows,
             updated_at=as_of,
         )
-    holds_nothing = row.covered_from == row.covered_until
+    holds_nothing = anew or row.covered_from == row.covered_until
     if not holds_nothing and (since > row.covered_until or until < row.covered_from):
         raise Gap(
             f"{row} is held from {row.covered_from} to {row.covered_until}, "

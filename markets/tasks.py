@@ -6,9 +6,11 @@ from celery import shared_task
 from django.utils import timezone
 
 from markets import (
+    backfill,
     calendar,
     catalog,
     contract_check,
+    epochs,
     news,
     news_reading,
     resolutions,
@@ -76,3 +78,11 @@ def refresh_news(**_unknown: Any) -> None:
     """Collect headlines and posts, then read them and link them to markets."""
     news.refresh(as_of=timezone.now(), clock=timezone.now)
     news_reading.read(as_of=timezone.now(), clock=timezone.now)
+
+
+@shared_task(
+    queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=3300, time_limit=3420
+)
+def fetch_history(**_unknown: Any) -> None:
+    """Fetch what is missing of the past of tracked markets, where the settings say so."""
+    backfill.when_due(as_of=timezone.now(), clock=timezone.now)

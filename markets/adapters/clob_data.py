@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import islice
+from math import ceil
 
 import httpx
 from django.conf import settings
@@ -60,20 +61,20 @@ class ClobData:
 
     def prices(
         self, token_id: TokenId, *, since: datetime, until: datetime, fidelity_min: int = 1
-    ) -> Iterator[tuple[wire.PricePoint, ...]]:
-        """Historical prices in [since, until), one window of at most 15 days a call."""
-        start = since
-        while start < until:
-            end = min(start + LONGEST_HISTORY, until)
-            params = {
-                "market": token_id,
-                "startTs": str(int(start.timestamp())),
-                "endTs": str(int(end.timestamp())),
-                "fidelity": str(fidelity_min),
-            }
-            points = wire.prices_history(self._http.get("/prices-history", params))
-            yield tuple(p for p in points if start <= p.observed_at < end)
-            start = end
+    ) -> wire.PriceRows:
+        """Historical prices around [since, until), at most 15 days: longer ones come back empty.
+
+        The venue takes whole seconds; the exact bounds are the caller's to apply.
+        """
+        if until - since > LONGEST_HISTORY:
+            raise ValueError(f"{until - since} at once; ask for at most {LONGEST_HISTORY}")
+        params = {
+            "market": token_id,
+            "startTs": str(int(since.timestamp())),
+            "endTs": str(ceil(until.timestamp())),
+            "fidelity": str(fidelity_min),
+        }
+        return wire.price_rows(self._http.get("/prices-history", params))
 
 
 def _batches(tokens: Iterable[TokenId], size: int) -> Iterator[Sequence[TokenId]]:

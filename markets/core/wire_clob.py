@@ -1,5 +1,6 @@
 """The order-book service's public replies: books, prices, market parameters, price history."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -101,6 +102,14 @@ class PricePoint:
 
     observed_at: Annotated[datetime, "t", "timestamp"]
     price: Annotated[Price, "p", "price"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceRows:
+    """Historical prices as sent, and how many rows could not be used, by reason."""
+
+    points: tuple[PricePoint, ...]
+    left_out: Counter[str]
 
 
 def book(body: bytes) -> BookRow:
@@ -224,7 +233,36 @@ def market_from(value: Any) -> MarketState:
 
 
 def prices_history(body: bytes) -> tuple[PricePoint, ...]:
-    """`GET /prices-history`, and the rows of its successor `GET /v2/prices-history`."""
+    """`GET /prices-history`, and the rows of its successor `GET /v2/prices-history`.
+
+    Every row must be readable; raises `NotUnderstood`.
+    """
+    return read_all(PricePoint, _history(body), source=f"{SOURCE}.prices_history")
+
+
+def price_rows(body: bytes) -> PriceRows:
+    """The same reply, with the rows that could not be used counted by their reason."""
+    found, left_out = [], Counter[str]()
+    for row in _history(body):
+        try:
+            found.append(read(PricePoint, row, source=f"{SOURCE}.prices_history"))
+        except NotUnderstood:
+            said = row.get("p", row.get("price")) if isinstance(row, dict) else None
+            left_out["out_of_range" if _is_elsewhere(said) else "unreadable"] += 1
+    return PriceRows(points=tuple(found), left_out=left_out)
+
+
+def _history(body: bytes) -> list[Any]:
     value = decode(body, source=SOURCE)
     rows = value.get("history") if isinstance(value, dict) else value
-    return read_all(PricePoint, rows, source=f"{SOURCE}.prices_history")
+    if not isinstance(rows, list):
+        reason = f"expected an array, got {shown(rows)}"
+        raise NotUnderstood(f"{SOURCE}.prices_history", reason, body)
+    return rows
+
+
+def _is_elsewhere(value: object) -> bool:
+    try:
+        return not 0 <= decimal(value) <= 1
+    except Unreadable:
+        return False

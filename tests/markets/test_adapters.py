@@ -219,23 +219,31 @@ def test_books_are_asked_for_five_hundred_at_a_time() -> None:
     assert sizes == [500, 500, 100]
 
 
-def test_history_is_asked_for_in_windows_of_fifteen_days_without_overlap() -> None:
-    since = datetime(2026, 9, 1, tzinfo=UTC)
-    until = since + timedelta(days=40)
-    windows: list[tuple[int, int]] = []
+def test_history_is_asked_for_in_whole_seconds_around_at_most_fifteen_days() -> None:
+    since = datetime(2026, 9, 1, 0, 0, 0, 500_000, tzinfo=UTC)
+    seen: list[dict[str, str]] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        window = int(request.url.params["startTs"]), int(request.url.params["endTs"])
-        windows.append(window)
-        points = [{"t": at, "p": 0.5} for at in window]
-        return httpx.Response(200, content=say.encoded({"history": points}))
+        seen.append(dict(request.url.params))
+        rows = [{"t": 1788220801, "p": 0.5}, {"t": 1788220802, "p": 7}, {"t": 1, "p": "x"}]
+        return httpx.Response(200, content=say.encoded({"history": rows}))
 
-    found = list(
-        engine({"/prices-history": answer}).prices(TokenId("17"), since=since, until=until)
-    )
+    venue = engine({"/prices-history": answer})
+    found = venue.prices(TokenId("17"), since=since, until=since + timedelta(days=15))
 
-    assert [(b - a) // 86_400 for a, b in windows] == [15, 15, 10]
-    assert [len(points) for points in found] == [1, 1, 1]
+    start = int(since.timestamp())
+    assert seen == [
+        {
+            "market": "17",
+            "startTs": str(start),
+            "endTs": str(start + 15 * 86_400 + 1),
+            "fidelity": "1",
+        }
+    ]
+    assert len(found.points) == 1
+    assert found.left_out == {"out_of_range": 1, "unreadable": 1}
+    with pytest.raises(ValueError, match="at most 15 days"):
+        venue.prices(TokenId("17"), since=since, until=since + timedelta(days=15, seconds=1))
 
 
 def test_single_replies_of_the_engine_are_read() -> None:
