@@ -12,7 +12,7 @@ GROUPS: Final[tuple[tuple[float, str, str], ...]] = (
     (2.2, "prices climb", "rally rallies rallied jump jumps jumped climbs climbed rebound"),
     (2.2, "prices climb", "rebounds"),
     (1.6, "prices go up", "rise rises rising rose gain gained edges_up ticks_up higher advances"),
-    (2.4, "a height never seen", "record_high all-time_high new_high to_a_record highest_level"),
+    (2.4, "a height never seen", "record_high all-time_high new_high to_a_record"),
     (-3.0, "prices collapse", "crash crashes crashed plunge plunges plunged collapse collapses"),
     (-3.0, "prices collapse", "collapsed plummets plummet nosedives tanks craters meltdown rout"),
     (-2.2, "prices sink", "tumble tumbles tumbled slump slumps slumped slides slid sinks sank"),
@@ -53,19 +53,26 @@ GROUPS: Final[tuple[tuple[float, str, str], ...]] = (
     (-2.2, "talks end badly", "talks_fail talks_collapse as_talks_fail walks_out breaks_down"),
     (-2.4, "public services stop", "shuts_down shutdown shut_down blackout"),
     (-2.2, "nature strikes", "earthquake floods wildfire storm_strengthens hurricane_strengthens"),
-    (-2.0, "it does not work", "faulty recalls recalled recall failure fails failed explodes lost"),
+    (-2.0, "it does not work", "faulty recalls recalled recall failure fails failed explodes"),
     (2.0, "it works", "lands_safely launches_successfully succeeds goes_live success completes"),
     (-1.8, "hurt", "injury injured doubtful_for out_for_season torn"),
     (1.8, "back", "returns_from recovers recovered reinstated restored"),
     (-1.6, "tariffs", "tariffs trade_war retaliates"),
     (1.6, "listed", "listing listed adopts adoption partnership"),
+    (2.0, "prices climb", "doubles doubled triples tripled quadruples reclaims reclaimed"),
+    (1.8, "better than feared", "less_than_feared better_than_feared breakthrough milestone"),
+    (1.8, "better than feared", "strong_protection strong_demand strong_results effective"),
+    (-2.0, "trouble", "emergency evacuation evacuated outage crisis warns warned warning turmoil"),
+    (-1.8, "trouble", "protest protests unrest inquiry investigation investigated opens_probe"),
+    (-1.8, "hope goes", "hopes_fade fades doubts setback weaker weak weakness loses_grip rebels"),
+    (-2.0, "money leaves", "flee flees exodus withdrawals two-year_low record_low new_low lowest"),
     (-2.0, "named and shamed", "scandal fraud ponzi manipulation corruption allegations"),
 )  # fmt: skip
 # A general lexicon hears feelings where news only names things.
 NEUTRAL: Final = (
     "united share shares interest interests trust bill party parties legal play plays chance like "
     "security secretary strong gross alert unemployment fed energy capital credit value growth no "
-    "special care matter resolve resolves please outlook"
+    "special care matter resolve resolves please outlook rescue treasury hail hails vote confidence"
 )
 # What goes down here is good news, and what goes up is bad.
 UNWELCOME: Final = (

@@ -1,9 +1,8 @@
 """Headlines in our own words, labelled by hand: good, bad or neither for whom they are about.
 
-`TUNED` and `HELD_OUT` were labelled before the market lexicon was written, by the same author; the
-misses on the former were looked at, those on the latter were not. `LATER` were written after the
-lexicon stood still: that figure is the nearest to tomorrow's news, and all three flatter a reader
-whose author wrote the texts.
+`TUNED`, `HELD_OUT` and `LATER` taught the market lexicon its words. `FRESH` were written after it
+stood still and nobody looked at their misses: their figure is the nearest to tomorrow's news, and
+even that flatters a reader whose author wrote the texts.
 """
 
 TUNED: tuple[tuple[str, int], ...] = (
@@ -97,4 +96,42 @@ LATER: tuple[tuple[str, int], ...] = (
     ("Vaccine shows strong protection in late trial", 1),
     ("Speaker loses grip on party as rebels multiply", -1),
     ("Home side edges thriller on penalties", 1),
+)
+FRESH: tuple[tuple[str, int], ...] = (
+    ("Solana slides 12% as traders take profits", -1),
+    ("Fed raises rates by a quarter point, stocks fall", -1),
+    ("Tesla shares jump on upbeat guidance", 1),
+    ("House passes crypto market structure bill", 1),
+    ("Senate blocks stopgap funding measure", -1),
+    ("Labour wins by-election in former stronghold", 1),
+    ("Finance minister steps down amid budget row", -1),
+    ("Polls open in Chile", 0),
+    ("OPEC+ to hold next meeting in Vienna", 0),
+    ("Court rules against tech giant in antitrust case", -1),
+    ("Appeals court rejects bid to stay ruling", -1),
+    ("Border clashes leave dozens dead", -1),
+    ("Two sides sign peace agreement", 1),
+    ("Hostages released after mediation", 1),
+    ("Retail sales beat forecasts in October", 1),
+    ("Jobless claims climb to two-year high", -1),
+    ("Core inflation eases for third straight month", 1),
+    ("Crypto lender files for bankruptcy", -1),
+    ("Exchange hit by $200 million hack", -1),
+    ("Fund attracts record inflows", 1),
+    ("Arsenal beat Chelsea to go top", 1),
+    ("Star forward suspended for three games", -1),
+    ("Film leads nominations with eleven nods", 1),
+    ("Sequel flops at the box office", -1),
+    ("Company unveils new phone", 0),
+    ("Test flight ends in explosion", -1),
+    ("Probe enters orbit around Mars", 1),
+    ("Storm weakens before landfall", 1),
+    ("Heatwave kills hundreds", -1),
+    ("Government bond yields little changed", 0),
+    ("Coinbase sued by state regulator", -1),
+    ("President pardons former aide", 1),
+    ("Coalition talks break down", -1),
+    ("Candidate concedes defeat", -1),
+    ("Merger cleared by competition watchdog", 1),
+    ("Union calls off strike", 1),
 )
