@@ -162,6 +162,30 @@ TIMETABLE: tuple[Slot, ...] = (
         demo_s=None,
         why="a market is judged by its past too, also by the past in which we were down",
     ),
+    Slot(
+        name="spot prices",
+        task="markets.tasks.record_spot",
+        queue="ingest",
+        every_s=10,
+        demo_s=5,
+        why="a source older than half a minute is not believed; the guard reads the consensus",
+    ),
+    Slot(
+        name="funding rates",
+        task="markets.tasks.record_funding",
+        queue="ingest",
+        every_s=300,
+        demo_s=60,
+        why="the rate moves slowly until it is paid; the funding guard wants its age in minutes",
+    ),
+    Slot(
+        name="opening prices",
+        task="markets.tasks.estimate_references",
+        queue="ingest",
+        every_s=10,
+        demo_s=10,
+        why="the venue tells the price to beat a minute late, a fifth of the shortest window",
+    ),
     *(
         Slot(
             name=f"canary {queue}",

@@ -11,9 +11,12 @@ from markets import (
     catalog,
     contract_check,
     epochs,
+    funding,
     news,
     news_reading,
+    references,
     resolutions,
+    spot,
     trades,
     universe,
 )
@@ -86,3 +89,21 @@ def refresh_news(**_unknown: Any) -> None:
 def fetch_history(**_unknown: Any) -> None:
     """Fetch what is missing of the past of tracked markets, where the settings say so."""
     backfill.when_due(as_of=timezone.now(), clock=timezone.now)
+
+
+@shared_task(queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=8, time_limit=10)
+def record_spot(**_unknown: Any) -> None:
+    """Ask every source what crypto assets cost."""
+    spot.record(as_of=timezone.now(), clock=timezone.now)
+
+
+@shared_task(queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=50, time_limit=60)
+def record_funding(**_unknown: Any) -> None:
+    """Ask what holders of perpetual futures pay."""
+    funding.record(as_of=timezone.now(), clock=timezone.now)
+
+
+@shared_task(queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=25, time_limit=30)
+def estimate_references(**_unknown: Any) -> None:
+    """Estimate the price to beat of windows that began until the venue tells it."""
+    references.estimate(as_of=timezone.now(), clock=timezone.now)
