@@ -1,15 +1,18 @@
 """Record books as received."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
+import polars as pl
 import structlog
+from django.db import transaction
 
+from config.kernel import vendor
 from config.kernel.clocks import Clock, given
 from config.kernel.units import TokenId
-from markets import unknown
+from markets import unknown, versions
 from markets.adapters import clob_data
 from markets.adapters.clob_data import ClobData
 from markets.core import book as books
@@ -18,7 +21,12 @@ from markets.core.wire_clob import BookRow
 from markets.models import IngestSettings, Market, Outcome, Quote, QuoteKind
 
 log = structlog.get_logger()
-CHUNK = 1000
+ROW: Mapping[str, pl.DataType | type[pl.DataType]] = {
+    "market_id": pl.Int64,
+    "observed_at": pl.Datetime("us", "UTC"),
+    **dict.fromkeys(("price", "bid", "ask", "last", "bid_depth", "ask_depth"), pl.Float64),
+    "levels": pl.Binary,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +62,7 @@ def refresh(
         ours = [row for row in rows if row.token_id in asked]
         for wrong in refused:
             unknown.refused(wrong, as_of=at)
-        _correct_parameters(asked, ours)
+        _correct_parameters(asked, ours, as_of=at)
         # The venue stamps a book when it last changed; we saw it standing when its reply came.
         seen = {asked[r.token_id].market_id: replace(r.book, observed_at=at) for r in ours}
         last = {asked[r.token_id].market_id: r.last_trade_price for r in ours}
@@ -72,45 +80,34 @@ def record(
     last: Mapping[int, Decimal | None] | None = None,
 ) -> int:
     """Append one quote per book, learned at `as_of`; one that exists stays. Returns rows added."""
+    if not books_by_market:
+        return 0
     levels = IngestSettings.objects.current(as_of=as_of).book_levels
+    said = last or {}
     rows = [
-        _quote(
-            market_id, book, kind=kind, as_of=as_of, levels=levels, last=(last or {}).get(market_id)
-        )
+        _row(market_id, book, levels=levels, last=said.get(market_id))
         for market_id, book in books_by_market.items()
     ]
-    fresh = _unrecorded(rows, kind=kind)
-    Quote.objects.bulk_create(fresh, batch_size=CHUNK, ignore_conflicts=True)
-    return len(fresh)
+    frame = pl.DataFrame(rows, schema=ROW, orient="row").with_columns(
+        kind=pl.lit(kind, pl.Int16), received_at=pl.lit(as_of, ROW["observed_at"])
+    )
+    return vendor.append(Quote, frame)
 
 
-def _quote(
-    market_id: int, book: Book, *, kind: int, as_of: datetime, levels: int, last: Decimal | None
-) -> Quote:
+def _row(market_id: int, book: Book, *, levels: int, last: Decimal | None) -> tuple[object, ...]:
+    """The values of `ROW`: depth counts every level, only the first `levels` are kept."""
     top = replace(book, bids=book.bids[:levels], asks=book.asks[:levels])
-    return Quote(
-        market_id=market_id,
-        observed_at=book.observed_at,
-        kind=kind,
-        received_at=as_of,
-        price=_float(book.mid),
-        bid=_float(book.best_bid),
-        ask=_float(book.best_ask),
-        last=_float(last),
-        bid_depth=float(book.depth_shares("bid")),
-        ask_depth=float(book.depth_shares("ask")),
-        levels=books.pack(top),
+    return (
+        market_id,
+        book.observed_at,
+        _float(book.mid),
+        _float(book.best_bid),
+        _float(book.best_ask),
+        _float(last),
+        float(book.depth_shares("bid")),
+        float(book.depth_shares("ask")),
+        books.pack(top),
     )
-
-
-def _unrecorded(rows: Sequence[Quote], *, kind: int) -> list[Quote]:
-    times = {row.observed_at for row in rows}
-    have = set(
-        Quote.objects.filter(
-            market_id__in=[row.market_id for row in rows], observed_at__in=times, kind=kind
-        ).values_list("market_id", "observed_at")
-    )
-    return [row for row in rows if (row.market_id, row.observed_at) not in have]
 
 
 def _asked(market_ids: Collection[int]) -> dict[TokenId, _Asked]:
@@ -124,15 +121,21 @@ def _asked(market_ids: Collection[int]) -> dict[TokenId, _Asked]:
     }
 
 
-def _correct_parameters(asked: Mapping[TokenId, _Asked], found: Iterable[BookRow]) -> None:
+@transaction.atomic
+def _correct_parameters(
+    asked: Mapping[TokenId, _Asked], found: Iterable[BookRow], *, as_of: datetime
+) -> None:
     """Ticks change while a market trades; an order on an old grid is refused."""
+    changed = []
     for row in found:
         was = asked[row.token_id]
         said = {"tick_size": row.tick_size, "min_shares": row.min_shares}
         news = {k: v for k, v in said.items() if v is not None and v != getattr(was, k)}
         if news:
             Market.objects.filter(pk=was.market_id).update(**news)
+            changed.append(was.market_id)
             log.info("market.parameters_changed", market_id=was.market_id, **_shown(news))
+    versions.keep(changed, as_of=as_of)
 
 
 def _shown(values: Mapping[str, Decimal]) -> dict[str, str]:

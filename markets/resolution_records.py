@@ -7,7 +7,7 @@ import structlog
 from django.db import transaction
 
 from config.kernel.units import ONE
-from markets import universe
+from markets import universe, versions
 from markets.core.wire_resolution import Result
 from markets.models import Market, Resolution
 
@@ -61,3 +61,4 @@ def close(markets: Sequence[tuple[Market, datetime | None]], *, as_of: datetime)
         result_asked_at=as_of,
         result_due_at=as_of + SECOND_LOOKS[0],
     )
+    versions.keep([market.pk for market in rows], as_of=as_of)

@@ -155,6 +155,29 @@ def paged(kind: str, *pages: list[Json], **envelope: Any) -> Answer:
     return answer
 
 
+def listing(kind: str, rows: Iterable[Json], asked: list[httpx.URL] | None = None) -> Answer:
+    """A listing that honours `slug`, `series_id` and `closed`; the addresses go to `asked`."""
+    known = list(rows)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if asked is not None:
+            asked.append(request.url)
+        params = request.url.params
+        slugs, series = params.get_list("slug"), set(params.get_list("series_id"))
+        closed = params.get("closed") == "true"
+        found = [
+            row
+            for row in known
+            if (not slugs or row["slug"] in slugs)
+            and (not series or series & {s.get("id") for s in row.get("series", ())})
+            and row.get("closed", False) == closed
+            and (slugs or series or not row.get("hidden"))
+        ]
+        return httpx.Response(200, content=encoded({kind: found}))
+
+    return answer
+
+
 def books_for(rows: Iterable[Json]) -> Answer:
     """`POST /books` over these rows: the asked tokens that exist."""
     by_token = {row["asset_id"]: row for row in rows}
