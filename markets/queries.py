@@ -1,7 +1,7 @@
 """What other apps may ask about markets: as it was known `as_of`, as arrays, in few queries."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -9,14 +9,25 @@ import structlog
 
 from config.kernel import vendor
 from config.kernel.copy_format import Schema
+from markets import spot_prices
 from markets.core import book
 from markets.core.book import Book
 from markets.core.series import Floats, Ints, MarketFacts, QuoteSeries
-from markets.models import Market
+from markets.models import Market, QuoteKind
 
 log = structlog.get_logger()
 
+spot, spot_all, spot_series = spot_prices.spot, spot_prices.spot_all, spot_prices.spot_series
+funding = spot_prices.funding
+
 TIME = pl.Datetime("us", "UTC")
+# Clocks differ: a quote may be stamped a little ahead. One stamped further in the future is kept,
+# but read only when its time has nearly come; before, it would hide every quote that follows.
+STAMPED_AHEAD = timedelta(minutes=1)
+# A price this much older than the window in which it arrived is no news.
+LATE = timedelta(hours=1)
+# Nearly every followed market was quoted so recently; a short probe stays within one month.
+RECENT = timedelta(days=1)
 FIGURES = ("price", "bid", "ask", "bid_depth", "ask_depth", "volume_24h")
 SERIES: Schema = {
     "market_id": pl.Int64,
@@ -41,15 +52,40 @@ FACTS: Schema = {
     "reference_price": pl.Float64,
     "exclusive": pl.Int64,
 }
+DATED_FACTS = (
+    *("category", "opens_at", "scheduled_end_at", "window_s", "epoch_start_at"),
+    "reference_price",
+)
+
+FETCHED_LATER = (QuoteKind.HISTORY_1M, QuoteKind.HISTORY_10M, QuoteKind.HISTORY_POINT)
+STANDS_AT = (
+    f"CASE WHEN kind IN ({', '.join(str(int(kind)) for kind in FETCHED_LATER)}) "
+    "THEN observed_at ELSE received_at END"
+)
 
 
 def quote_series(market_ids: Sequence[int], *, since: datetime, as_of: datetime) -> QuoteSeries:
-    """Quotes received in `[since, as_of]`; market i is `market_ids[i]`. One query."""
+    """Quotes received in `[since, as_of]`; market i is `market_ids[i]`. One query.
+
+    A quote stands at the moment we received it; history that we fetched later stands at its own
+    stamp, as in training, but is seen only from when it was fetched. Prices that were over an hour
+    old at `since` are left out even when they arrived later: they are no news. Of rows stamped in
+    the future see `STAMPED_AHEAD`.
+    """
     condition, ids = vendor.among("market_id", market_ids)
+    # The bounds of `observed_at` leave out all other months.
     rows = vendor.read(
-        f"SELECT {', '.join(SERIES)} FROM markets_quote "  # noqa: S608 - constants
-        f"WHERE {condition} AND received_at >= %s AND received_at <= %s",
-        [ids, vendor.instant(since), vendor.instant(as_of)],
+        f"SELECT market_id, {STANDS_AT} AS received_at, {', '.join(FIGURES)} "  # noqa: S608 - constants
+        "FROM markets_quote "
+        f"WHERE {condition} AND {STANDS_AT} >= %s AND received_at <= %s "
+        "AND observed_at >= %s AND observed_at <= %s",
+        [
+            ids,
+            vendor.instant(since),
+            vendor.instant(as_of),
+            vendor.instant(since - LATE),
+            vendor.instant(as_of + STAMPED_AHEAD),
+        ],
         SERIES,
     )
     place = pl.DataFrame({"market_id": list(market_ids)}, schema={"market_id": pl.Int64})
@@ -65,20 +101,25 @@ def quote_series(market_ids: Sequence[int], *, since: datetime, as_of: datetime)
 
 
 def facts(market_ids: Sequence[int], *, as_of: datetime) -> MarketFacts:
-    """The facts of markets that we knew at `as_of`, in the order asked. One query.
+    """The facts of markets as the venue had told them by `as_of`, in the order asked. One query.
 
-    They are those of today: a row is kept up to date, so an end that the venue moved since is the
-    moved one. Who needs what was known then reads it from what was stored then.
+    A market without a version of that time (imported history) answers with its row of today.
     Raises `LookupError` for a market that we learned of later.
     """
     condition, ids = vendor.among("m.id", market_ids)
+    told = ", ".join(
+        f"CASE WHEN v.market_id IS NULL THEN m.{name} ELSE v.{name} END AS {name}"
+        for name in DATED_FACTS
+    )
     rows = vendor.read(
-        "SELECT m.id, m.event_id, m.category, m.opens_at, m.scheduled_end_at, m.window_s, "  # noqa: S608 - constants
-        "m.epoch_start_at, m.reference_price, "
+        f"SELECT m.id, m.event_id, {told}, "  # noqa: S608 - constants
         "CASE WHEN e.neg_risk THEN 1 ELSE 0 END AS exclusive "
         "FROM markets_market m JOIN markets_event e ON e.id = m.event_id "
+        "LEFT JOIN markets_marketversion v ON v.market_id = m.id AND v.received_at = ("
+        "SELECT max(x.received_at) FROM markets_marketversion x "
+        "WHERE x.market_id = m.id AND x.received_at <= %s) "
         f"WHERE {condition} AND m.received_at <= %s",
-        [ids, vendor.instant(as_of)],
+        [vendor.instant(as_of), ids, vendor.instant(as_of)],
         FACTS,
     )
     asked = pl.DataFrame({"id": list(market_ids)}, schema={"id": pl.Int64})
@@ -111,12 +152,12 @@ def tracked_ids(*, as_of: datetime) -> list[int]:
 
 
 def latest_quotes(market_ids: Sequence[int], *, as_of: datetime) -> pl.DataFrame:
-    """The newest quote of each market received by `as_of`, columns `LATEST`. One query."""
+    """The newest quote of each market received by `as_of`, columns `LATEST`. Two queries."""
     return _latest(market_ids, as_of, LATEST)
 
 
 def latest_books(market_ids: Sequence[int], *, as_of: datetime) -> dict[int, Book]:
-    """The newest book of each market received by `as_of`: its levels, else its top. One query."""
+    """The newest book of each market received by `as_of`: its levels, else its top."""
     rows = _latest(market_ids, as_of, {**LATEST, "levels": pl.Binary})
     books = ((row["market_id"], _book(row)) for row in rows.iter_rows(named=True))
     return {market_id: found for market_id, found in books if found is not None}
@@ -144,21 +185,34 @@ def _unpacked(row: dict[str, object]) -> Book:
 
 
 def _latest(market_ids: Sequence[int], as_of: datetime, columns: Schema) -> pl.DataFrame:
-    """One index probe a market, whatever the length of its history."""
-    condition, ids = vendor.among("m.id", market_ids)
-    moment = vendor.instant(as_of)
-    rows = vendor.read(
-        f"SELECT {', '.join('q.' + name for name in columns)} FROM markets_market m "  # noqa: S608 - constants
-        "JOIN markets_quote q ON q.market_id = m.id AND q.observed_at = ("
-        "SELECT x.observed_at FROM markets_quote x "
-        "WHERE x.market_id = m.id AND x.received_at <= %s "
-        "ORDER BY x.observed_at DESC LIMIT 1) "
-        f"WHERE {condition} AND q.received_at <= %s",
-        [moment, ids, moment],
-        columns,
-    )
+    """One index probe a market: into the recent past, and further only where that had nothing."""
+    recent = _probe(market_ids, as_of - RECENT, as_of, columns)
+    seen = set(recent["market_id"].to_list())
+    silent = [market for market in market_ids if market not in seen]
+    rows = pl.concat([recent, _probe(silent, None, as_of, columns)]) if silent else recent
     # Of several kinds at one instant the fullest counts: kinds are numbered from the book down.
     return rows.sort("market_id", "kind").unique("market_id", keep="first", maintain_order=True)
+
+
+def _probe(
+    market_ids: Sequence[int], since: datetime | None, as_of: datetime, columns: Schema
+) -> pl.DataFrame:
+    """The newest rows of each market, observed at or after `since` and received by `as_of`."""
+    condition, ids = vendor.among("m.id", market_ids)
+    moment, latest = vendor.instant(as_of), vendor.instant(as_of + STAMPED_AHEAD)
+    earliest = [] if since is None else [vendor.instant(since)]
+    bounds = "{0}.observed_at <= %s AND {0}.received_at <= %s"
+    bounds += "" if since is None else " AND {0}.observed_at >= %s"
+    return vendor.read(
+        f"SELECT {', '.join('q.' + name for name in columns)} FROM markets_market m "  # noqa: S608 - constants
+        "JOIN markets_quote q ON q.market_id = m.id AND q.observed_at = ("
+        f"SELECT x.observed_at FROM markets_quote x "
+        f"WHERE x.market_id = m.id AND {bounds.format('x')} "
+        "ORDER BY x.observed_at DESC LIMIT 1) "
+        f"WHERE {condition} AND {bounds.format('q')}",
+        [latest, moment, *earliest, ids, latest, moment, *earliest],
+        columns,
+    )
 
 
 def _starts(row: Ints, markets: int) -> Ints:

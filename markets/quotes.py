@@ -8,6 +8,7 @@ from decimal import Decimal
 import polars as pl
 import structlog
 from django.db import transaction
+from django.db import transaction
 
 from config.kernel import vendor
 from config.kernel.clocks import Clock, given
@@ -126,16 +127,15 @@ def _correct_parameters(
     asked: Mapping[TokenId, _Asked], found: Iterable[BookRow], *, as_of: datetime
 ) -> None:
     """Ticks change while a market trades; an order on an old grid is refused."""
-    changed = []
     for row in found:
         was = asked[row.token_id]
         said = {"tick_size": row.tick_size, "min_shares": row.min_shares}
         news = {k: v for k, v in said.items() if v is not None and v != getattr(was, k)}
         if news:
-            Market.objects.filter(pk=was.market_id).update(**news)
-            changed.append(was.market_id)
+            with transaction.atomic():
+                Market.objects.filter(pk=was.market_id).update(**news)
+                versions.keep([was.market_id], as_of=as_of)
             log.info("market.parameters_changed", market_id=was.market_id, **_shown(news))
-    versions.keep(changed, as_of=as_of)
 
 
 def _shown(values: Mapping[str, Decimal]) -> dict[str, str]:

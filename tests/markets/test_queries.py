@@ -84,6 +84,39 @@ def test_since_cuts_off_what_is_older() -> None:
     assert prices(queries.quote_series([market], since=NOW, as_of=seconds(1)), 0) == [0.2]
 
 
+def test_a_market_that_was_silent_for_months_still_has_its_latest_quote() -> None:
+    talking, silent, never = a_market("a"), a_market("b"), a_market("c")
+    quote(talking, -5, price=0.3)
+    quote(silent, -200 * 86_400, price=0.1)
+    quote(silent, -100 * 86_400, price=0.2)
+
+    found = queries.latest_quotes([silent, never, talking], as_of=NOW)
+
+    assert found.select("market_id", "price").rows() == [(talking, 0.3), (silent, 0.2)]
+
+
+def test_a_quote_from_the_future_hides_nothing_until_its_time_has_come() -> None:
+    market = a_market()
+    quote(market, 0, price=0.1)
+    quote(market, 86_400, lag=-86_395, price=0.9)
+
+    now, then = seconds(10), seconds(86_400)
+
+    assert queries.latest_quotes([market], as_of=now)["price"].to_list() == [0.1]
+    assert prices(queries.quote_series([market], since=NOW, as_of=now), 0) == [0.1]
+    assert queries.latest_quotes([market], as_of=then)["price"].to_list() == [0.9]
+
+
+def test_a_price_that_was_old_when_it_arrived_is_no_news() -> None:
+    market = a_market()
+    quote(market, -3601, lag=3700, price=0.1)
+    quote(market, -3599, lag=3700, price=0.2)
+
+    series = queries.quote_series([market], since=NOW, as_of=seconds(200))
+
+    assert prices(series, 0) == [0.2]
+
+
 def test_the_latest_book_has_its_recorded_levels_else_its_top() -> None:
     full, top, never = a_market("a"), a_market("b"), a_market("c")
     deep = book.build(

@@ -82,6 +82,18 @@ def test_only_the_configured_levels_are_kept_but_depth_counts_all() -> None:
     assert len(books.unpack(AS_OF, bytes(quote.levels)).bids) == 10
 
 
+def test_of_books_told_again_only_the_new_ones_are_added() -> None:
+    first, second = MarketFactory(outcomes=()).pk, MarketFactory(outcomes=()).pk
+    book, other = books.synthetic(AS_OF, 0.4, 0.5, 10, 20), books.synthetic(AS_OF, 0.1, 0.2, 1, 1)
+
+    quotes.record({first: book}, kind=QuoteKind.BOOK, as_of=AS_OF)
+    added = quotes.record({first: other, second: other}, kind=QuoteKind.BOOK, as_of=AS_OF)
+
+    assert added == 1
+    assert dict(Quote.objects.values_list("market_id", "bid")) == {first: 0.4, second: 0.1}
+    assert quotes.record({}, kind=QuoteKind.BOOK, as_of=AS_OF) == 0
+
+
 def test_a_one_sided_book_has_no_price() -> None:
     market = listed(1)
 
@@ -98,6 +110,7 @@ def test_a_changed_tick_is_corrected() -> None:
 
     market.refresh_from_db()
     assert market.tick_size == Decimal("0.001")
+    assert market.versions.get().tick_size == Decimal("0.001")
 
 
 def test_a_market_without_book_or_token_gets_no_quote() -> None:
