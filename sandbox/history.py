@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from sandbox.core import names, spot
-from sandbox.core.families import Kind
+from sandbox.core.families import Ending, Kind
 from sandbox.core.ladder import best_paths
 from sandbox.core.world import Happening, World
 
@@ -82,7 +82,8 @@ def write(folder: Path, world: World, *, since: int, until: int) -> dict[str, in
     The files are those of `import_history`; every row says that it is simulated.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    past = sorted(world.resolved(since, until), key=lambda h: h.closed_at)
+    decided = (h for h in world.resolved(since, until) if h.family.ending is Ending.DECIDED)
+    past = sorted(decided, key=lambda h: h.closed_at)
     epochs = [h for h in past if h.family.kind is Kind.EPOCH]
     others = [h for h in past if h.family.kind is not Kind.EPOCH]
     tables = {

@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
-from sandbox.venue import Reply, StandIn
+from sandbox.routes import Reply
+from sandbox.venue import StandIn
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 LARGEST_BODY = 1_000_000
@@ -42,7 +43,11 @@ def _handler(venue: StandIn, clock: Callable[[], float]) -> type[BaseHTTPRequest
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            self._send(venue.get(parts.path, parse_qs(parts.query), second=int(clock())))
+            reply = venue.get(parts.path, parse_qs(parts.query), second=int(clock()))
+            tag = reply.headers.get("ETag")
+            if tag is not None and self.headers.get("If-None-Match") == tag:
+                reply = Reply(status=304, body=b"", headers={"ETag": tag})
+            self._send(reply)
 
         def do_POST(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)
@@ -54,11 +59,11 @@ def _handler(venue: StandIn, clock: Callable[[], float]) -> type[BaseHTTPRequest
             self._send(venue.post(urlsplit(self.path).path, body, second=int(clock())))
 
         def _send(self, reply: Reply) -> None:
-            text = isinstance(reply.body, str)
-            body = reply.body.encode() if text else orjson.dumps(reply.body)
+            body, kind = _bytes(reply.body)
+            headers = {"Content-Type": kind, "Content-Length": str(len(body)), **reply.headers}
             self.send_response(reply.status)
-            self.send_header("Content-Type", "text/plain" if text else "application/json")
-            self.send_header("Content-Length", str(len(body)))
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 
@@ -66,3 +71,12 @@ def _handler(venue: StandIn, clock: Callable[[], float]) -> type[BaseHTTPRequest
             """Quiet: the callers log what matters."""
 
     return Handler
+
+
+def _bytes(body: Any) -> tuple[bytes, str]:
+    """What is sent, and its type unless the reply names another."""
+    if isinstance(body, bytes):
+        return body, "application/octet-stream"
+    if isinstance(body, str):
+        return body.encode(), "text/plain"
+    return orjson.dumps(body), "application/json"

@@ -1,4 +1,4 @@
-"""The stand-in venue's websocket port: the market channel, with faults on command.
+"""The stand-in venue's websocket port: market channel and spot prices; faults on command.
 
 A step brings every connection to the clock's present second. In production shape a step happens
 each second; a test calls `step()` itself and needs no sleeping. This edge alone reads the clock.
@@ -18,13 +18,14 @@ from websockets.http11 import Request, Response
 from sandbox.core.faults import Faults, Wire
 from sandbox.core.world import World
 from sandbox.market_channel import Market
+from sandbox.price_channel import Prices
 from sandbox.server import LOOPBACK, NotLoopback
 
 STEP_S = 1.0
 ANSWER_WITHIN_S = 30.0
 SLOW_READER_S = 10.0
 LARGEST_FRAME = 1_000_000
-MARKET_PATH = "/ws/market"
+MARKET_PATH, PRICES_PATH = "/ws/market", "/prices"
 T = TypeVar("T")
 
 
@@ -62,6 +63,11 @@ class Sockets:
     def market_url(self) -> str:
         """Address of the market channel."""
         return f"ws://127.0.0.1:{self.port}{MARKET_PATH}"
+
+    @property
+    def prices_url(self) -> str:
+        """Address of the price socket."""
+        return f"ws://127.0.0.1:{self.port}{PRICES_PATH}"
 
     def open(self, host: str, port: int, *, every_s: float | None) -> None:
         """Bind and answer; raises `OSError` for a port in use."""
@@ -178,8 +184,8 @@ class Sockets:
             return
 
 
-Channel = Market
-CHANNELS: dict[str, Callable[[World], Channel]] = {MARKET_PATH: Market}
+Channel = Market | Prices
+CHANNELS: dict[str, Callable[[World], Channel]] = {MARKET_PATH: Market, PRICES_PATH: Prices}
 
 
 def open_sockets(

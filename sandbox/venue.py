@@ -1,33 +1,22 @@
 """The venue's routes over the world: path, query and second in; status and JSON out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
 
+from sandbox import data_service, exchanges, feeds, node
 from sandbox.core import names, shapes
 from sandbox.core.families import Kind
 from sandbox.core.world import Happening, UnknownMarket, World
+from sandbox.routes import Answer, Posted, Query, Refused, Reply, flag, one, reply_of
 
 PAGE = 100
 CLOSED_FOR_S = 3600  # listings show markets that closed within the last hour; ids find any
 MAX_TOKENS = 500
 
 T = TypeVar("T")
-Query = Mapping[str, Sequence[str]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """Status and JSON body (a `str` is sent as plain text)."""
-
-    status: int
-    body: Any
-
-
-class BadQuery(ValueError):
-    """The venue would refuse this request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +27,17 @@ class StandIn:
 
     def get(self, path: str, query: Query, *, second: int) -> Reply:
         """Answer a GET; unknown routes and objects are 404, bad values 400."""
-        exact = EXACT.get(path)
+        exact, service = EXACT.get(path), SERVICES.get(path)
         try:
             if exact is not None:
                 return Reply(status=200, body=exact(self, query, second))
+            if service is not None:
+                return reply_of(service(self.world, query, second))
             for prefix, answer in PREFIXES:
                 if path.startswith(prefix):
                     return Reply(status=200, body=answer(self, path.removeprefix(prefix), second))
+        except Refused as refused:
+            return refused.reply
         except UnknownMarket as unknown:
             return Reply(status=404, body={"type": "not found error", "error": str(unknown)})
         except ValueError as bad:
@@ -53,6 +46,9 @@ class StandIn:
 
     def post(self, path: str, body: bytes, *, second: int) -> Reply:
         """Answer a POST: books of up to 500 tokens; unknown or closed ones are left out."""
+        posted = POSTS.get(path)
+        if posted is not None:
+            return reply_of(posted(self.world, body, second))
         if path != "/clob/books":
             return Reply(status=404, body={"error": f"no route {path}"})
         try:
@@ -90,7 +86,7 @@ class StandIn:
         return shapes.book(happening, child, outcome, second)
 
     def _listed(self, query: Query, second: int) -> list[Happening]:
-        if _flag(query, "closed"):
+        if flag(query, "closed"):
             found = self.world.resolved(second - CLOSED_FOR_S, second + 1)
         else:
             found = self.world.listed(second)
@@ -126,7 +122,7 @@ class StandIn:
         numbers += [names.market_of_condition(c) for c in query.get("condition_ids", ())]
         numbers += [names.market_of_token(t)[0] for t in query.get("clob_token_ids", ())]
         if not numbers and not query.get("slug"):
-            offset, limit = int(_one(query, "offset", "0")), _limit(query)
+            offset, limit = int(one(query, "offset", "0")), _limit(query)
             rows = self._rows(query, second)[offset : offset + limit]
             return [shapes.market(h, c, second) for _, (h, c) in rows]
         found = []
@@ -135,7 +131,7 @@ class StandIn:
                 happening, child = self._find(number, second)
             except UnknownMarket:
                 continue
-            if (second >= happening.closed_at) == _flag(query, "closed"):
+            if (second >= happening.closed_at) == flag(query, "closed"):
                 found.append(shapes.market(happening, child, second))
         slugs = set(query.get("slug", ()))
         rows = self._rows(query, second) if slugs else []
@@ -181,18 +177,20 @@ class StandIn:
 
     def book(self, query: Query, second: int) -> dict[str, Any]:
         """The book of one token."""
-        return self._book(_one(query, "token_id"), second)
+        return self._book(one(query, "token_id"), second)
 
     def prices_history(self, query: Query, second: int) -> dict[str, Any]:
         """Past prices of one token; never a point later than now."""
-        happening, child, outcome = self._token(_one(query, "market"), second)
-        since = int(_one(query, "startTs", str(happening.opens_at)))
-        until = min(int(_one(query, "endTs", str(second))), second)
-        step = max(60 * int(_one(query, "fidelity", "1")), 60)
+        happening, child, outcome = self._token(one(query, "market"), second)
+        since = int(one(query, "startTs", str(happening.opens_at)))
+        until = min(int(one(query, "endTs", str(second))), second)
+        step = max(60 * int(one(query, "fidelity", "1")), 60)
         rows = shapes.history(happening, child, outcome, since=since, until=until, step_s=step)
         return {"history": rows}
 
 
+SERVICES: dict[str, Answer] = {**data_service.ROUTES, **exchanges.ROUTES, **feeds.ROUTES}
+POSTS: dict[str, Posted] = {**node.POSTS}
 Exact = Callable[[StandIn, Query, int], Any]
 ByKey = Callable[[StandIn, str, int], Any]
 EXACT: dict[str, Exact] = {
@@ -212,26 +210,13 @@ PREFIXES: tuple[tuple[str, ByKey], ...] = (
 )
 
 
-def _one(query: Query, name: str, default: str | None = None) -> str:
-    values = query.get(name)
-    if values:
-        return values[0]
-    if default is None:
-        raise BadQuery(f"{name} is missing")
-    return default
-
-
-def _flag(query: Query, name: str) -> bool:
-    return _one(query, name, "false").lower() == "true"
-
-
 def _limit(query: Query) -> int:
-    return min(max(int(_one(query, "limit", str(PAGE))), 1), PAGE)
+    return min(max(int(one(query, "limit", str(PAGE))), 1), PAGE)
 
 
 def _page(rows: list[tuple[int, T]], query: Query) -> tuple[list[T], dict[str, str]]:
     """Rows after the cursor; the next cursor is the last row's number, absent on the last page."""
-    after = int(_one(query, "after_cursor", "0") or "0")
+    after = int(one(query, "after_cursor", "0") or "0")
     rest = [row for row in rows if row[0] > after]
     page = rest[: _limit(query)]
     more = len(rest) > len(page)

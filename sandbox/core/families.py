@@ -13,6 +13,15 @@ class Kind(Enum):
     EPOCH = "whether a spot price ends at or above where it began"
 
 
+class Ending(Enum):
+    """How a family's markets end; all but the first are rare on the venue."""
+
+    DECIDED = "one side pays a dollar"
+    SPLIT = "both sides pay half a dollar"
+    DISPUTED = "the wrong side is proposed and pinned, disputed, and the right one settled later"
+    VOID = "closed without any result, both prices zero, as in very old markets"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
     """One kind of market.
@@ -43,6 +52,7 @@ class Family:
     outcomes: int = 1
     asset: str = ""
     window_s: int = 0
+    ending: Ending = Ending.DECIDED
 
 
 SPORTS = Family(
@@ -128,8 +138,26 @@ def _slower(family: Family, factor: int) -> Family:
     return replace(family, every_s=family.every_s * factor, life_s=(low * factor, high * factor))
 
 
+ODD: tuple[Family, ...] = (
+    replace(POLITICS, code=9, name="split", every_s=60, ending=Ending.SPLIT),
+    replace(POLITICS, code=10, name="disputed", every_s=60, ending=Ending.DISPUTED),
+    replace(POLITICS, code=11, name="void", every_s=60, ending=Ending.VOID),
+)
+CROWD = 12
+"""How often the large world repeats each family, each launching every second."""
+LARGE: tuple[Family, ...] = (
+    *DEMO,
+    *ODD,
+    *(
+        replace(family, code=20 + CROWD * number + copy, every_s=1)
+        for number, family in enumerate((SPORTS, POLITICS, THIN, RACE))
+        for copy in range(CROWD)
+    ),
+)
 PRESETS: dict[str, tuple[Family, ...]] = {
     "demo": DEMO,
+    "odd": (*DEMO, *ODD),
+    "large": LARGE,
     "hours": tuple(_slower(family, 20) for family in DEMO),
 }
 LABELS = {60: "1m", 120: "2m", 300: "5m", 900: "15m"}

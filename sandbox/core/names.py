@@ -86,6 +86,11 @@ def slug(happening: Happening) -> str:
     return f"sim-{family.name}-{happening.number}"
 
 
+def market_slug(happening: Happening, child: int) -> str:
+    """Slug of one of the event's markets."""
+    return slug(happening) + (f"-{child}" if happening.markets > 1 else "")
+
+
 def title(happening: Happening) -> str:
     """What the event asks."""
     family, number = happening.family, happening.number

@@ -33,8 +33,8 @@ def event(happening: Happening, second: int, *, nested: bool = True) -> dict[str
         "slug": names.slug(happening),
         "title": names.title(happening),
         "description": names.notice(happening),
-        "startDate": _iso(happening.opens_at),
-        "endDate": _iso(happening.ends_at),
+        "startDate": iso(happening.opens_at),
+        "endDate": iso(happening.ends_at),
         "active": True,
         "closed": closed,
         "archived": False,
@@ -51,7 +51,7 @@ def event(happening: Happening, second: int, *, nested: bool = True) -> dict[str
         body |= _epoch(happening, second)
         body["tags"] = [{"id": "899", "label": "Up or Down", "slug": "up-or-down"}, *tags]
     if closed:
-        body["closedTime"] = _iso(happening.closed_at)
+        body["closedTime"] = iso(happening.closed_at)
     if nested:
         body["markets"] = [
             market(happening, c, second, nested=False) for c in range(happening.markets)
@@ -69,7 +69,7 @@ def _epoch(happening: Happening, second: int) -> dict[str, Any]:
     if second >= happening.closed_at:
         meta["finalPrice"] = happening.final
     return {
-        "startTime": _iso(happening.starts_at),
+        "startTime": iso(happening.starts_at),
         "seriesSlug": series,
         "series": [
             {
@@ -93,12 +93,12 @@ def market(happening: Happening, child: int, second: int, *, nested: bool = True
         "id": str(happening.market_number(child)),
         "question": names.question(happening, child),
         "conditionId": names.condition_id(happening, child),
-        "slug": names.slug(happening) + (f"-{child}" if happening.markets > 1 else ""),
+        "slug": names.market_slug(happening, child),
         "description": names.notice(happening),
         "resolutionSource": "the generator of the stand-in venue",
-        "startDate": _iso(happening.opens_at),
-        "endDate": _iso(happening.ends_at),
-        "endDateIso": _iso(happening.ends_at)[:10],
+        "startDate": iso(happening.opens_at),
+        "endDate": iso(happening.ends_at),
+        "endDateIso": iso(happening.ends_at)[:10],
         "outcomes": json.dumps(names.outcomes(happening)),
         "clobTokenIds": json.dumps([names.token_id(happening, child, o) for o in (0, 1)]),
         "volume": str(volume),
@@ -131,7 +131,7 @@ def market(happening: Happening, child: int, second: int, *, nested: bool = True
     body |= _prices(happening, child, second)
     if family.kind is Kind.EPOCH:
         window = LABELS[family.window_s]
-        body["eventStartTime"] = _iso(happening.starts_at)
+        body["eventStartTime"] = iso(happening.starts_at)
         body["cryptoMarketConfig"] = {
             "id": f"{family.asset}-{window}-simulated",
             "asset": family.asset,
@@ -147,14 +147,15 @@ def market(happening: Happening, child: int, second: int, *, nested: bool = True
 
 def _prices(happening: Happening, child: int, second: int) -> dict[str, Any]:
     if second >= happening.closed_at:
-        won = happening.winners[child]
         when = datetime.fromtimestamp(happening.closed_at, UTC)
+        disputed = happening.disputed_at(second)
+        shown = happening.payouts(child)[:: -1 if disputed else 1]
         return {
-            "outcomePrices": json.dumps(["1", "0"] if won else ["0", "1"]),
+            "outcomePrices": json.dumps([f"{part:g}" for part in shown]),
             "orderPriceMinTickSize": 0.001,
             "closedTime": f"{when:%Y-%m-%d %H:%M:%S}+00",
-            "umaEndDate": _iso(happening.closed_at),
-            "umaResolutionStatus": "resolved",
+            "umaEndDate": iso(happening.settled_at),
+            "umaResolutionStatus": "disputed" if disputed else "resolved",
             "liquidity": "0",
             "liquidityNum": 0.0,
         }
@@ -235,16 +236,16 @@ def history(
 def clob_market(happening: Happening, child: int, second: int) -> dict[str, Any]:
     """The CLOB's market with the winner flag of each token."""
     closed = second >= happening.closed_at
-    first = happening.winners[child]
+    settled, payouts = second >= happening.settled_at, happening.payouts(child)
     mid = float(happening.mid[child, happening.at(second)])
     tokens = [
         {
             "token_id": names.token_id(happening, child, outcome),
             "outcome": names.outcomes(happening)[outcome],
-            "price": float(won) if closed else round(price, 3),
-            "winner": closed and won,
+            "price": payouts[outcome] if settled else round(price, 3),
+            "winner": settled and payouts[outcome] == 1,
         }
-        for outcome, won, price in ((0, first, mid), (1, not first, 1 - mid))
+        for outcome, price in ((0, mid), (1, 1 - mid))
     ]
     return {
         "enable_order_book": not closed,
@@ -258,20 +259,33 @@ def clob_market(happening: Happening, child: int, second: int) -> dict[str, Any]
         "question": names.question(happening, child),
         "description": names.notice(happening),
         "market_slug": names.slug(happening),
-        "end_date_iso": _iso(happening.ends_at),
+        "end_date_iso": iso(happening.ends_at),
         "neg_risk": happening.family.kind is Kind.EXCLUSIVE,
-        "is_50_50_outcome": False,
+        "is_50_50_outcome": settled and payouts == (0.5, 0.5),
         "tokens": tokens,
         "simulated": True,
     }
 
 
 def _volume(happening: Happening, child: int, second: int) -> float:
-    """Dollars traded so far: grows with age, differs by market."""
-    age = min(second, happening.ends_at) - happening.opens_at
-    pace = 4 + happening.market_number(child) % 17
-    return round(max(age, 0) * pace * happening.family.shares / 1000, 2)
+    """Dollars traded so far: what the tape adds up to."""
+    trades = tape.until(happening, child, second)
+    return round(sum(trade.price * trade.shares for trade in trades), 2)
 
 
-def _iso(second: int) -> str:
+def neg_risk(happening: Happening) -> bool:
+    """Whether its outcomes exclude each other in one group."""
+    return happening.family.kind is Kind.EXCLUSIVE
+
+
+def price_now(happening: Happening, child: int, outcome: int, second: int) -> float:
+    """What a share is worth: the mid while it trades, the payout once it is final."""
+    if second >= happening.settled_at:
+        return happening.payouts(child)[outcome]
+    mid = float(happening.mid[child, happening.at(second)])
+    return round(1 - mid if outcome else mid, 4)
+
+
+def iso(second: int) -> str:
+    """UTC, to the second."""
     return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -31,7 +31,7 @@ def between(
     if before >= happening.closed_at:
         return
     if after >= happening.closed_at:
-        if extras:
+        if extras and 1.0 in happening.payouts(child):
             yield resolved(happening, child)
         return
     old, new = ladder(happening, child, before), ladder(happening, child, after)
@@ -101,7 +101,7 @@ def _new_market(happening: Happening, child: int) -> Message:
         "question": names.question(happening, child),
         "market": condition,
         "condition_id": condition,
-        "slug": slug if happening.markets == 1 else f"{slug}-{child}",
+        "slug": names.market_slug(happening, child),
         "description": names.notice(happening),
         "assets_ids": tokens,
         "clob_token_ids": tokens,

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -49,8 +49,7 @@ class Wallet:
     @property
     def address(self) -> str:
         """0x and 40 hex digits; the same in every world."""
-        high = 0x51A0 + list(Style).index(self.style)
-        return f"0x{high:04x}{int(chance.word(77, high, self.index)[0]):016x}{self.index:020x}"
+        return _address(self.style, self.index)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +73,12 @@ class Trade:
         """0x and 64 hex digits."""
         words = chance.word(78, self.market_number, self.second, np.arange(4))
         return "0x" + "".join(f"{int(word):016x}" for word in words)
+
+
+@cache
+def _address(style: Style, index: int) -> str:
+    high = 0x51A0 + list(Style).index(style)
+    return f"0x{high:04x}{int(chance.word(77, high, index)[0]):016x}{index:020x}"
 
 
 def cast() -> tuple[Wallet, ...]:

@@ -10,10 +10,11 @@ from scipy.special import expit, logit, ndtr
 
 from sandbox.core import chance, spot
 from sandbox.core.chance import Floats
-from sandbox.core.families import PRESETS, Family, Kind
+from sandbox.core.families import PRESETS, Ending, Family, Kind
 
 LISTED_AHEAD_S = 120  # epoch markets are listed before their window opens
 RESOLVES_WITHIN_S = (2, 8)
+DISPUTE_S = 180
 MAX_CHILDREN = 10
 LAUNCH_DIGITS = 10_000_000_000
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
@@ -62,6 +63,28 @@ class Happening:
         """How many binary questions it holds."""
         return len(self.winners)
 
+    @property
+    def is_disputed(self) -> bool:
+        """Whether the first proposal is wrong and will be disputed."""
+        return self.family.ending is Ending.DISPUTED
+
+    @property
+    def settled_at(self) -> int:
+        """When the result is final; after that the ledger pays."""
+        return self.closed_at + (DISPUTE_S if self.is_disputed else 0)
+
+    def disputed_at(self, second: int) -> bool:
+        """Whether the wrong result is pinned at `second`."""
+        return self.is_disputed and self.closed_at <= second < self.settled_at
+
+    def payouts(self, child: int) -> tuple[float, float]:
+        """Dollars that a share of each outcome pays in the end; zeros where nothing is decided."""
+        if self.family.ending is Ending.SPLIT:
+            return 0.5, 0.5
+        if self.family.ending is Ending.VOID:
+            return 0.0, 0.0
+        return (1.0, 0.0) if self.winners[child] else (0.0, 1.0)
+
     def at(self, second: int) -> int:
         """Column of the paths for `second`, clipped to the life of the event."""
         return int(min(max(second, self.opens_at), self.ends_at) - self.opens_at)
@@ -108,6 +131,12 @@ class World:
             first = -(-since // family.every_s) * family.every_s
             for launch in range(first, until + 1, family.every_s):
                 yield self.happening(family.code * LAUNCH_DIGITS + launch)
+
+    def recent(self, second: int, *, events: int) -> list[Happening]:
+        """About that many of the newest events, oldest first: what a look back can afford."""
+        span = int(events / sum(1 / family.every_s for family in self.families))
+        found = [h for h in self.between(second - span, second) if h.opens_at <= second]
+        return sorted(found, key=lambda h: h.starts_at)
 
     def _longest(self) -> int:
         return max(f.life_s[1] for f in self.families) + RESOLVES_WITHIN_S[1] + 1
