@@ -8,7 +8,6 @@ from decimal import Decimal
 import polars as pl
 import structlog
 from django.db import transaction
-from django.db import transaction
 
 from config.kernel import vendor
 from config.kernel.clocks import Clock, given
