@@ -1,112 +1,60 @@
 """Which markets we follow, and the one reason why each of the others is left out."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any
 
+import polars as pl
 import structlog
-from django.db.models import Count, Q, QuerySet
+from django.db import transaction
+from django.db.models import Count, QuerySet
 
+from config.kernel import vendor
 from config.kernel.clocks import Clock, given
+from config.kernel.copy_format import Schema
 from markets import quotes
 from markets.adapters.clob_data import ClobData
-from markets.core import book as books
-from markets.core.book import Book
+from markets.core import universe as core
 from markets.core.contracts import IngestConfig
-from markets.models import IngestSettings, Market, Origin, Protocol, Quote, QuoteKind
+from markets.core.universe import BOOK_RULES, CATALOGUE_RULES
+from markets.core.universe_places import admitted, book_figures
+from markets.models import IngestSettings, Market, Origin, QuoteKind
 
 log = structlog.get_logger()
-CHUNK = 500
-COLUMNS = (
-    "pk",
-    "protocol",
-    "accepting_orders",
-    "scheduled_end_at",
-    "window_s",
-    "epoch_start_at",
-    "neg_risk_other",
-    "assets",
-    "liquidity",
-    "tracked",
-    "filter_reason",
-)
+CHUNK = 5000
 LIVE_ORIGINS = (Origin.VENUE, Origin.SANDBOX)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """What the catalogue knows about an open market."""
-
-    market_id: int
-    protocol: str
-    accepting_orders: bool | None
-    scheduled_end_at: datetime | None
-    window_s: int | None
-    epoch_start_at: datetime | None
-    neg_risk_other: bool
-    has_schedule: bool
-    assets: int
-    liquidity: float | None
-    tracked: bool
-    filter_reason: str
-
-
-Rule = Callable[[Candidate, IngestConfig, datetime], bool]
-BookRule = Callable[[Book | None, IngestConfig], bool]
-
-
-def _ended(market: Candidate, _config: IngestConfig, as_of: datetime) -> bool:
-    return market.scheduled_end_at is not None and market.scheduled_end_at <= as_of
-
-
-def _ends_too_soon(market: Candidate, config: IngestConfig, as_of: datetime) -> bool:
-    needed = config.min_epoch_seconds_left if market.window_s else config.min_seconds_left
-    end = market.scheduled_end_at
-    return end is not None and end - as_of < timedelta(seconds=needed)
-
-
-def _ends_too_late(market: Candidate, config: IngestConfig, as_of: datetime) -> bool:
-    if market.epoch_start_at is not None:
-        return market.epoch_start_at - as_of > timedelta(seconds=config.max_epoch_lead_s)
-    end = market.scheduled_end_at
-    return end is not None and end - as_of > timedelta(days=config.max_days_left)
-
-
-# In this order: the first reason that holds is the one recorded.
-CATALOGUE_RULES: tuple[tuple[str, Rule], ...] = (
-    ("UNKNOWN_PROTOCOL", lambda m, _c, _t: m.protocol == Protocol.UNKNOWN),
-    ("ENDED", _ended),
-    ("NOT_ACCEPTING", lambda m, _c, _t: m.accepting_orders is not True),
-    ("NO_ASSET_ID", lambda m, _c, _t: m.assets != 2),
-    ("NEG_RISK_OTHER", lambda m, _c, _t: m.neg_risk_other),
-    ("NO_FEE_SCHEDULE", lambda m, _c, _t: not m.has_schedule),
-    ("ENDS_TOO_SOON", _ends_too_soon),
-    ("ENDS_TOO_LATE", _ends_too_late),
-)
-
-
-def _wide(book: Book | None, config: IngestConfig) -> bool:
-    return book is None or book.spread is None or float(book.spread) > config.max_spread
-
-
-def _thin(book: Book | None, config: IngestConfig) -> bool:
-    if book is None:
-        return True
-    near = Decimal(str(config.depth_within))
-    depth = book.depth_usd("bid", within=near) + book.depth_usd("ask", within=near)
-    return float(depth) < config.min_depth_usd
-
-
-BOOK_RULES: tuple[tuple[str, BookRule], ...] = (
-    ("NO_BOOK", lambda book, _c: book is None or book.mid is None),
-    ("WIDE_SPREAD", _wide),
-    ("THIN_BOOK", _thin),
-)
-OVER_LIMIT = "OVER_LIMIT"
 CLOSED = "CLOSED"
+REASONS = (
+    *(rule.code for rule in (*CATALOGUE_RULES, *BOOK_RULES)),
+    core.OVER_LIMIT,
+    core.UNKNOWN_LIQUIDITY,
+    CLOSED,
+)
+"""Every reason for which a market is left out."""
+
+SQL = """
+SELECT m.id, m.protocol, CASE WHEN m.accepting_orders IS NULL THEN NULL
+       WHEN m.accepting_orders THEN 1 ELSE 0 END AS accepting,
+       m.scheduled_end_at, m.window_s, m.epoch_start_at,
+       CASE WHEN m.neg_risk_other THEN 1 ELSE 0 END AS placeholder, m.fees_id,
+       (SELECT count(o.asset_id) FROM markets_outcome o WHERE o.market_id = m.id) AS assets,
+       m.liquidity, CASE WHEN m.tracked THEN 1 ELSE 0 END AS tracked, m.filter_reason, m.profile,
+       m.category, m.asset, m.slug, e.slug AS event_slug, e.tags, m.question
+FROM markets_market m JOIN markets_event e ON e.id = m.event_id
+WHERE m.closed_at IS NULL AND m.origin IN (%s, %s)
+"""
+BOOK_SQL = """
+SELECT q.market_id, q.observed_at, q.received_at, q.levels FROM markets_quote q
+WHERE {condition} AND q.kind = %s AND q.received_at >= %s AND q.received_at <= %s
+AND q.levels IS NOT NULL
+"""
+BOOKS: Schema = {
+    "market_id": pl.Int64,
+    "observed_at": core.TIME,
+    "received_at": core.TIME,
+    "levels": pl.Binary,
+}
+# A market that is not followed is judged by a book up to so many times older: each book is a row.
+PATIENCE = 6
 
 
 def refresh(
@@ -118,31 +66,66 @@ def refresh(
     reason counts the followed.
     """
     config = IngestSettings.objects.current(as_of=as_of).as_config()
-    candidates = _candidates()
-    reasons = {c.market_id: by_catalogue(c, config, as_of=as_of) for c in candidates}
-    passed = sorted((c for c in candidates if not reasons[c.market_id]), key=_urgency)
-    admitted, surplus = passed[: config.max_tracked], passed[config.max_tracked :]
-    reasons |= dict.fromkeys((c.market_id for c in surplus), OVER_LIMIT)
-    found = _fresh_books(
-        [c.market_id for c in admitted], config, as_of=as_of, venue=venue, clock=clock
-    )
-    for candidate in admitted:
-        reasons[candidate.market_id] = by_book(found.get(candidate.market_id), config)
-    _file(candidates, reasons)
+    frame = on_paper(config, as_of=as_of)
+    passed = frame.filter(pl.col("reason") == "")
+    known = _books(passed, config, since=as_of, as_of=as_of)["market_id"]
+    missing = passed.filter(~pl.col("id").is_in(known.implode()))["id"].to_list()
+    if missing:
+        quotes.refresh(missing, as_of=as_of, venue=venue, clock=clock)
+    judged = by_books(frame, config, since=as_of, as_of=given(clock, as_of)())
+    changed = _file(judged)
     _drop_closed()
-    counts = dict(Counter(reasons.values()))
-    log.info("universe.refreshed", **{reason or "TRACKED": n for reason, n in counts.items()})
+    counts = dict(Counter(judged["reason"].to_list()))
+    shown = {reason or "TRACKED": n for reason, n in counts.items()}
+    log.info("universe.refreshed", changed=changed, **shown)
     return counts
 
 
-def by_catalogue(market: Candidate, config: IngestConfig, *, as_of: datetime) -> str:
-    """The first catalogue rule that the market breaks, or an empty text."""
-    return next((name for name, holds in CATALOGUE_RULES if holds(market, config, as_of)), "")
+def on_paper(config: IngestConfig, *, as_of: datetime) -> pl.DataFrame:
+    """The open markets, judged by what the catalogue says of them; `reason` is empty for passed.
+
+    Of the passed as many are kept as may have their books judged, shared fairly.
+    """
+    found = vendor.read(SQL, list(LIVE_ORIGINS), core.CANDIDATES)
+    frame = core.prepared(found, config, as_of=as_of)
+    frame = frame.with_columns(reason=core.first_broken(CATALOGUE_RULES, config))
+    passed = frame.filter(pl.col("reason") == "")
+    if len(passed) <= config.max_analysed:
+        return frame
+    inside = passed.filter(admitted(passed, config.max_analysed, by="liquidity"))["id"]
+    unknown = pl.col("liquidity").is_null() & pl.col("window_s").is_null()
+    surplus = (
+        pl.when(unknown).then(pl.lit(core.UNKNOWN_LIQUIDITY)).otherwise(pl.lit(core.OVER_LIMIT))
+    )
+    outside = (pl.col("reason") == "") & ~pl.col("id").is_in(inside.implode())
+    return frame.with_columns(reason=pl.when(outside).then(surplus).otherwise("reason"))
 
 
-def by_book(book: Book | None, config: IngestConfig) -> str:
-    """The first book rule that the market breaks, or an empty text."""
-    return next((name for name, holds in BOOK_RULES if holds(book, config)), "")
+def by_books(
+    frame: pl.DataFrame, config: IngestConfig, *, since: datetime, as_of: datetime
+) -> pl.DataFrame:
+    """Judge those that passed on paper by their books that were fresh at `since` or came after.
+
+    Adds `spread` and `depth_usd`, null where unknown, and limits the followed to `max_tracked`.
+    """
+    books = _books(frame.filter(pl.col("reason") == ""), config, since=since, as_of=as_of)
+    spread, depth = book_figures(books["levels"].to_list(), within=config.depth_within)
+    figures = pl.DataFrame(
+        {"id": books["market_id"], "spread": spread, "depth_usd": depth},
+        schema={"id": pl.Int64, "spread": pl.Float64, "depth_usd": pl.Float64},
+    ).with_columns(pl.col(core.BOOK_COLUMNS).fill_nan(None))
+    frame = frame.join(figures, on="id", how="left", maintain_order="left")
+    passed = pl.col("reason") == ""
+    verdict = core.first_broken(BOOK_RULES, config)
+    frame = frame.with_columns(reason=pl.when(passed).then(verdict).otherwise("reason"))
+    good = frame.filter(passed)
+    if len(good) <= config.max_tracked:
+        return frame
+    inside = good.filter(admitted(good, config.max_tracked, by="depth_usd"))["id"]
+    outside = passed & ~pl.col("id").is_in(inside.implode())
+    return frame.with_columns(
+        reason=pl.when(outside).then(pl.lit(core.OVER_LIMIT)).otherwise("reason")
+    )
 
 
 def reasons() -> dict[str, int]:
@@ -155,79 +138,40 @@ def _open() -> QuerySet[Market]:
     return Market.objects.filter(origin__in=LIVE_ORIGINS, closed_at__isnull=True)
 
 
-def _candidates() -> list[Candidate]:
-    rows = (
-        _open()
-        .annotate(assets=Count("outcomes", filter=Q(outcomes__asset_id__isnull=False)))
-        .values(*COLUMNS, "fees_id")
+def _books(
+    frame: pl.DataFrame, config: IngestConfig, *, since: datetime, as_of: datetime
+) -> pl.DataFrame:
+    """The newest book of each market that was fresh at `since`, or came until `as_of`."""
+    condition, asked = vendor.among("q.market_id", frame["id"].to_list())
+    fresh = since - timedelta(seconds=config.stale_after_s)
+    oldest = since - timedelta(seconds=PATIENCE * config.stale_after_s)
+    rows = vendor.read(
+        BOOK_SQL.format(condition=condition),
+        [asked, int(QuoteKind.BOOK), vendor.instant(oldest), vendor.instant(as_of)],
+        BOOKS,
     )
-    return [_candidate(row) for row in rows.iterator(chunk_size=5000)]
+    newest = rows.sort("observed_at").unique("market_id", keep="last", maintain_order=True)
+    patient = frame.filter((pl.col("tracked") == 0) & (pl.col("fits") != core.EPOCH))["id"]
+    good_enough = pl.col("market_id").is_in(patient.implode())
+    return newest.filter(good_enough | (pl.col("received_at") >= fresh))
 
 
-def _candidate(row: dict[str, Any]) -> Candidate:
-    return Candidate(
-        market_id=row.pop("pk"),
-        has_schedule=row.pop("fees_id") is not None,
-        **row,
+@transaction.atomic
+def _file(judged: pl.DataFrame) -> int:
+    """Write what changed, and nothing else; returns how many markets."""
+    tracked = (pl.col("reason") == "").cast(pl.Int64)
+    changes = judged.filter(
+        (pl.col("filter_reason") != pl.col("reason"))
+        | (pl.col("profile") != pl.col("fits"))
+        | (pl.col("tracked") != tracked)
     )
-
-
-def _urgency(market: Candidate) -> tuple[bool, bool, float, int]:
-    """Up/down windows first, then what is followed already, then the most liquid."""
-    return (
-        market.window_s is None,
-        not market.tracked,
-        -(market.liquidity or 0.0),
-        market.market_id,
-    )
-
-
-def _fresh_books(
-    ids: Sequence[int],
-    config: IngestConfig,
-    *,
-    as_of: datetime,
-    venue: ClobData | None,
-    clock: Clock | None,
-) -> dict[int, Book]:
-    since = as_of - timedelta(seconds=config.stale_after_s)
-    known = _books(ids, since=since, as_of=as_of)
-    missing = [market_id for market_id in ids if market_id not in known]
-    if missing and quotes.refresh(missing, as_of=as_of, venue=venue, clock=clock):
-        known |= _books(missing, since=since, as_of=given(clock, as_of)())
-    return known
-
-
-def _books(ids: Sequence[int], *, since: datetime, as_of: datetime) -> dict[int, Book]:
-    """The newest book snapshot of each market in [since, as_of]."""
-    found: dict[int, Book] = {}
-    for start in range(0, len(ids), CHUNK):
-        rows = (
-            Quote.objects.filter(
-                market_id__in=ids[start : start + CHUNK],
-                kind=QuoteKind.BOOK,
-                received_at__gte=since,
-                received_at__lte=as_of,
-                levels__isnull=False,
-            )
-            .order_by("observed_at")
-            .values_list("market_id", "observed_at", "levels")
-        )
-        found |= {pk: books.unpack(at, bytes(levels)) for pk, at, levels in rows if levels}
-    return found
-
-
-def _file(candidates: Iterable[Candidate], reasons: Mapping[int, str]) -> None:
-    changes: dict[str, list[int]] = {}
-    for candidate in candidates:
-        reason = reasons[candidate.market_id]
-        if (candidate.filter_reason, candidate.tracked) != (reason, not reason):
-            changes.setdefault(reason, []).append(candidate.market_id)
-    for reason, ids in changes.items():
+    for (reason, profile), rows in changes.group_by("reason", "fits"):
+        ids = rows["id"].to_list()
         for start in range(0, len(ids), CHUNK):
             Market.objects.filter(pk__in=ids[start : start + CHUNK]).update(
-                tracked=not reason, filter_reason=reason
+                tracked=not reason, filter_reason=reason, profile=profile
             )
+    return len(changes)
 
 
 def _drop_closed() -> None:

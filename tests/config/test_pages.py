@@ -20,8 +20,7 @@ from trading.core.edge import Reason
 
 pytestmark = pytest.mark.django_db
 PAGES = ("overview", "markets", "backtests")
-UNIVERSE = {name for name, _ in (*universe.CATALOGUE_RULES, *universe.BOOK_RULES)}
-CODES = {*Reason, *DenialReason, *UNIVERSE, universe.OVER_LIMIT, universe.CLOSED}
+CODES = {*Reason, *DenialReason, *universe.REASONS}
 
 
 def a_market_with_history(**knobs: Any) -> Any:

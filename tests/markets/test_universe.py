@@ -68,7 +68,8 @@ def test_a_market_with_a_deep_narrow_book_is_followed() -> None:
         ({"protocol": Protocol.UNKNOWN}, "UNKNOWN_PROTOCOL"),
         ({"scheduled_end_at": AS_OF}, "ENDED"),
         ({"accepting_orders": False}, "NOT_ACCEPTING"),
-        ({"accepting_orders": None}, "NOT_ACCEPTING"),
+        ({"accepting_orders": None}, "UNKNOWN_ACCEPTING"),
+        ({"scheduled_end_at": None}, "UNKNOWN_END"),
         ({"assets": 0}, "NO_ASSET_ID"),
         ({"assets": 1}, "NO_ASSET_ID"),
         ({"neg_risk_other": True}, "NEG_RISK_OTHER"),
@@ -134,25 +135,17 @@ def test_up_or_down_windows_have_limits_of_their_own(starts_in: int, reason: str
     assert market.filter_reason == reason
 
 
-def test_a_market_whose_end_was_never_announced_may_be_followed() -> None:
-    market = listed(1, scheduled_end_at=None)
-
-    refresh(say.book(1))
-
-    market.refresh_from_db()
-    assert market.tracked
-
-
-def test_over_the_limit_the_windows_and_the_liquid_come_first() -> None:
+def test_over_the_limit_each_profile_gets_its_share_and_the_deepest_come_first() -> None:
     configure(max_tracked=2)
     window = {
         "window_s": 300,
         "epoch_start_at": AS_OF,
         "scheduled_end_at": AS_OF + timedelta(seconds=300),
     }
-    small, large, epoch = listed(1, liquidity=10), listed(2, liquidity=99), listed(3, **window)
+    small, large, epoch = listed(1), listed(2), listed(3, **window)
+    deep = say.book(2, bids=say.levels(("0.41", "90000")))
 
-    counts = refresh(say.book(1), say.book(2), say.book(3))
+    counts = refresh(say.book(1), deep, say.book(3))
 
     small.refresh_from_db()
     assert counts == {"OVER_LIMIT": 1, "": 2}
