@@ -1,0 +1,159 @@
+"""Run an import or a backfill in a process of its own that ends itself at a named point.
+
+`python -m tests.markets.killed WHAT [POINT NUMBER]`: WHAT is `import FOLDER`, `backfill`,
+`prepare` (markets to fill) or `dump`;
+before the NUMBER-th call of POINT the process kills itself as the kernel would, or waits for ever
+where NUMBER is negative. `-POINT` counts calls that have returned.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import django
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+TABLES = (
+    "Event",
+    "Market",
+    "Outcome",
+    "Resolution",
+    "Quote",
+    "PublicTrade",
+    "SpotTick",
+    "Backfill",
+)
+Points = dict[str, tuple[Any, str]]
+
+
+def interrupt(owner: Any, name: str, number: int, *, after: bool) -> None:
+    real: Callable[..., Any] = getattr(owner, name)
+    calls = 0
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if not after and calls == abs(number):
+            stop(waits=number < 0)
+        result = real(*args, **kwargs)
+        if after and calls == abs(number):
+            stop(waits=number < 0)
+        return result
+
+    setattr(owner, name, counted)
+
+
+def stop(*, waits: bool) -> None:
+    if not waits:
+        os.kill(os.getpid(), signal.SIGKILL)
+    sys.stdout.write("at work\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+
+
+def points() -> Points:
+    from config.kernel import jobs, vendor
+    from markets import archive, coverage, price_history, trades
+
+    return {
+        "append": (vendor, "append"),
+        "file": (archive, "_replace"),
+        "advance": (jobs, "advance"),
+        "cover": (coverage, "extend"),
+        "put_away": (price_history, "put_away"),
+        "record": (trades, "record"),
+    }
+
+
+def import_(folder: str) -> None:
+    from django.core.management import call_command
+
+    from markets import importing
+
+    importing.SLICE = 2
+    call_command("import_history", folder, "--json")
+
+
+def prepare() -> None:
+    """Five open markets of the stand-in venue, and a hot window shorter than their past."""
+    from datetime import timedelta
+
+    from markets.models import HistorySettings, Market, Origin
+    from tests import factories as make
+    from tests.revised import revise
+
+    revise(HistorySettings, quotes_days=10, trades_days=20)
+    for number in range(1, 6):
+        market = make.MarketFactory(
+            venue_key=f"kill-{number}",
+            opens_at=NOW - timedelta(days=40),
+            condition_id=f"0x{number:064x}",
+            outcomes=(),
+        )
+        for index in (0, 1):
+            market.outcomes.create(index=index, name="Yes", asset_id=f"{number}00{index}")
+    Market.objects.update(origin=Origin.SANDBOX)
+
+
+def backfill_() -> None:
+    from markets import backfill
+    from markets.backfill import Request
+
+    backfill.MARKETS_AT_ONCE = 2
+    report = backfill.run(
+        Request(days=40), clock=lambda: NOW, progress=lambda _step, _done, _total: None
+    )
+    sys.stdout.write(json.dumps(report.figures()))
+
+
+def dump() -> None:
+    """A line per table: rows, and a digest of them without our own clock and numbers of jobs."""
+    import polars as pl
+
+    from markets import archive, models
+
+    found: dict[str, Any] = {}
+    own = {"received_at", "updated_at", "id", "fees_id", "series_id"}
+    # A number that was given to a row that came to nothing is not given again.
+    shown = {"market_id": "market__venue_key", "event_id": "event__venue_key"}
+    for name in TABLES:
+        model = getattr(models, name)
+        names = [f.attname for f in model._meta.concrete_fields if f.attname not in own]
+        columns = [shown.get(name, name) for name in names]
+        rows = sorted(map(repr, model.objects.values_list(*columns)))
+        found[name] = (len(rows), digest(rows))
+    for table in ("markets", "quotes", "trades", "spot"):
+        frame = archive.read(table)
+        rows = sorted(map(repr, frame.rows())) if isinstance(frame, pl.DataFrame) else []
+        found[f"archived {table}"] = (len(rows), digest(rows))
+    sys.stdout.write(json.dumps(found))
+
+
+def digest(rows: list[str]) -> str:
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+def main(what: str, *rest: str) -> None:
+    django.setup()
+    arguments = list(rest)
+    folder = arguments.pop(0) if what == "import" else ""
+    if arguments:
+        point, number = arguments
+        owner, name = points()[point.lstrip("-")]
+        interrupt(owner, name, int(number), after=point.startswith("-"))
+    if what == "import":
+        import_(str(Path(folder)))
+    elif what == "backfill":
+        backfill_()
+    else:
+        {"dump": dump, "prepare": prepare}[what]()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,246 @@
+"""Killing an import or a backfill anywhere and starting it again loses and doubles nothing."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from tests.markets import history_folder as made
+from tests.markets.history_venue import Past
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+KILLED = -9
+Environment = dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A venue with a past on a port of its own; its address."""
+    rows = [
+        {
+            "proxy_wallet": "0xw",
+            "side": "BUY",
+            "token_id": f"{market}000",
+            "condition_id": f"0x{market:064x}",
+            "size": size,
+            "price": 0.4,
+            "timestamp": 1795176000 - size * 86_400,
+            "transaction_hash": f"0x{market}{size}",
+        }
+        for market in range(1, 6)
+        for size in (1, 1, 2, 18)
+    ]
+    past = Past(trades=rows)
+    answers = {"/clob/prices-history": past.prices, "/data/v2/trades": past.of_markets}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            request = httpx.Request("GET", f"http://venue{self.path}")
+            reply = answers[request.url.path](request)
+            self.send_response(reply.status_code)
+            self.send_header("Content-Length", str(len(reply.content)))
+            self.end_headers()
+            self.wfile.write(reply.content)
+
+        def log_message(self, *_args: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.server_address[1]}"
+        listening.shutdown()
+        thread.join()
+
+
+@contextmanager
+def postgresql_database(template: str | None = None) -> Iterator[str]:
+    """A database of its own, dropped afterwards; its name."""
+    import psycopg
+
+    name = f"killed_{uuid.uuid4().hex[:12]}"
+    database = settings.ENV.database
+    where = {"host": database.host, "port": database.port, "user": database.user}
+    with psycopg.connect(
+        dbname="postgres", password=database.password or None, autocommit=True, **where
+    ) as admin:
+        admin.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
+        try:
+            yield name
+        finally:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def environment(state: Path, server: str, name: str | None) -> Environment:
+    outside = ("DATABASE_URL", "REDIS_URL", "MODE", "TEST_DB_SUFFIX", "COVERAGE_FILE")
+    kept = {k: v for k, v in os.environ.items() if k not in outside and not k.startswith("COV_")}
+    own = {
+        "STATE_DIR": str(state),
+        "DJANGO_SETTINGS_MODULE": "config.settings.dev",
+        "MODE": "DEMO",
+        "VENUE_CLOB_URL": f"{server}/clob",
+        "VENUE_DATA_URL": f"{server}/data",
+        "VENUE_GAMMA_URL": f"{server}/gamma",
+    }
+    if name is not None:
+        database = settings.ENV.database
+        who = f"{database.user}:{database.password}" if database.password else database.user
+        own["DATABASE_URL"] = f"postgresql://{who}@{database.host}:{database.port}/{name}"
+    return kept | own
+
+
+def run(env: Environment, *words: str) -> "subprocess.CompletedProcess[str]":
+    argv = [sys.executable, "-m", "tests.markets.killed", *words]
+    return subprocess.run(
+        argv, cwd=settings.BASE_DIR, env=env, capture_output=True, text=True, check=False
+    )
+
+
+def result(env: Environment, *words: str) -> Any:
+    done = run(env, *words)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1]) if done.stdout else None
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory, server: str) -> Iterator[tuple[Path, Any]]:
+    """A state folder with an empty database, and PostgreSQL's name of it where that is used."""
+    state = tmp_path_factory.mktemp("template")
+
+    def migrate(name: str | None) -> None:
+        argv = [sys.executable, "manage.py", "migrate", "-v0"]
+        subprocess.run(
+            argv, cwd=settings.BASE_DIR, env=environment(state, server, name), check=True
+        )
+
+    if connection.vendor != "postgresql":
+        migrate(None)
+        yield state, None
+        return
+    with postgresql_database() as name:
+        migrate(name)
+        yield state, name
+
+
+@pytest.fixture
+def installation(template: tuple[Path, Any], tmp_path: Path, server: str) -> Iterator[Any]:
+    """Makes empty installations: each call gives the environment of a new one."""
+    state, name = template
+    open_databases = []
+
+    def make() -> Environment:
+        fresh = tmp_path / uuid.uuid4().hex
+        fresh.mkdir()
+        if name is None:
+            file = "oddsmith.sqlite3"
+            with sqlite3.connect(state / file) as old, sqlite3.connect(fresh / file) as new:
+                old.backup(new)
+            old.close()
+            new.close()
+            return environment(fresh, server, None)
+        database = postgresql_database(name)
+        open_databases.append(database)
+        return environment(fresh, server, database.__enter__())
+
+    yield make
+    for database in open_databases:
+        database.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    keys = [f"market-{number}" for number in range(4)]
+    return made.write(
+        tmp_path_factory.mktemp("history"),
+        markets=[made.market(key) for key in keys],
+        prices=[
+            made.price(key, made.NOON - 60 * minute, price=0.4 + minute / 100)
+            for key in keys
+            for minute in range(3)
+        ],
+        updown_epochs=[made.epoch("epoch")],
+        updown_quotes=[
+            made.epoch_quote("epoch", made.NOON * 1000 + 60_000 * n, up_bid=0.5, up_ask=0.6)
+            for n in range(1, 4)
+        ],
+    )
+
+
+def killed_at(env: Environment, what: list[str], points: list[str]) -> None:
+    """Start it once for each point, where it kills itself; then let it run to its end."""
+    for point in points:
+        name, number = point.split()
+        assert run(env, *what, name, number).returncode == KILLED, point
+    done = run(env, *what)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_import_killed_anywhere_ends_with_the_same_rows(installation: Any, folder: Path) -> None:
+    calm, stormy = installation(), installation()
+    assert run(calm, "import", str(folder)).returncode == 0
+    points = ["append 1", "-append 4", "file 1", "-file 1", "-append 2"]
+
+    killed_at(stormy, ["import", str(folder)], points)
+
+    expected = result(calm, "dump")
+    assert expected["Quote"][0] == 15
+    assert expected["archived quotes"][0] == 15
+    assert result(stormy, "dump") == expected
+
+
+def test_a_backfill_killed_anywhere_ends_with_the_same_rows(installation: Any) -> None:
+    calm, stormy = installation(), installation()
+    for env in (calm, stormy):
+        result(env, "prepare")
+    result(calm, "backfill")
+    points = ["put_away 1", "-file 1", "cover 1", "-append 2", "advance 9", "-record 1"]
+
+    killed_at(stormy, ["backfill"], points)
+
+    expected = result(calm, "dump")
+    prices = expected["Quote"][0] + expected["archived quotes"][0]
+    # Forty days of ten-minute prices of five markets, without the last quarter of an hour.
+    assert prices == 5 * (40 * 144 - 1)
+    assert expected["PublicTrade"][0] == 5 * 4
+    assert result(stormy, "dump") == expected
+
+
+def test_a_living_backfill_is_respected_and_a_killed_one_replaced_at_once(
+    installation: Any,
+) -> None:
+    env = installation()
+    result(env, "prepare")
+    argv = [sys.executable, "-m", "tests.markets.killed", "backfill", "advance", "-3"]
+    with subprocess.Popen(
+        argv,
+        cwd=settings.BASE_DIR,
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as owner:
+        assert owner.stdout is not None
+        said = iter(owner.stdout.readline, "")
+        assert any(line == "at work\n" for line in said)
+
+        refused = run(env, "backfill")
+        owner.kill()
+        owner.wait(timeout=30)
+
+    assert "AlreadyRunning" in refused.stderr
+    # Its clock stands still: nothing but the dead owner's lock tells that it may go on.
+    assert result(env, "backfill")["windows"] > 0
+    assert result(env, "dump")["Backfill"][0] == 10
