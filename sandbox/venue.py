@@ -2,21 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
-from sandbox import data_service, exchanges, feeds, node
+from sandbox import data_service, exchanges, feeds, listing, node
 from sandbox.core import names, shapes
 from sandbox.core.families import Kind
 from sandbox.core.world import Happening, UnknownMarket, World
 from sandbox.routes import Answer, Posted, Query, Refused, Reply, flag, one, reply_of
 
 PAGE = 100
-CLOSED_FOR_S = 3600  # listings show markets that closed within the last hour; ids find any
 MAX_TOKENS = 500
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,36 +84,33 @@ class StandIn:
             raise UnknownMarket("No orderbook exists for the requested token id")
         return shapes.book(happening, child, outcome, second)
 
-    def _listed(self, query: Query, second: int) -> list[Happening]:
-        if flag(query, "closed"):
-            found = self.world.resolved(second - CLOSED_FOR_S, second + 1)
-        else:
-            found = self.world.listed(second)
-        wanted = set(query.get("series_id", ()))
-        if wanted:
-            found = [
-                h
-                for h in found
-                if h.family.kind is Kind.EPOCH and str(10_000 + h.family.code) in wanted
-            ]
-        return sorted(found, key=lambda h: h.number)
-
     def events_keyset(self, query: Query, second: int) -> dict[str, Any]:
-        """Events page by page."""
-        page, cursor = _page([(h.number, h) for h in self._listed(query, second)], query)
-        return {"events": [shapes.event(h, second) for h in page], **cursor}
+        """Events page by page; of the slugs asked for where there are any."""
+        if query.get("slug"):
+            return {"events": [shapes.event(h, second) for h in self._by_slug(query, second)]}
+        page, cursor = _page(listing.events(self.world, query, second), query)
+        found = [self.world.happening(number) for number in page]
+        return {"events": [shapes.event(h, second) for h in found], **cursor}
 
     def markets_keyset(self, query: Query, second: int) -> dict[str, Any]:
         """Markets page by page."""
-        page, cursor = _page(self._rows(query, second), query)
-        return {"markets": [shapes.market(h, c, second) for h, c in page], **cursor}
+        page, cursor = _page(listing.markets(self.world, query, second), query)
+        return {"markets": [self._market(number, second) for number in page], **cursor}
 
-    def _rows(self, query: Query, second: int) -> list[tuple[int, tuple[Happening, int]]]:
-        return [
-            (h.market_number(c), (h, c))
-            for h in self._listed(query, second)
-            for c in range(h.markets)
-        ]
+    def _market(self, number: int, second: int) -> dict[str, Any]:
+        return shapes.market(*self._find(number, second), second)
+
+    def _by_slug(self, query: Query, second: int) -> list[Happening]:
+        """The events with these slugs; closed ones only when asked for."""
+        found = []
+        for slug in query["slug"]:
+            try:
+                happening = self._slugged(slug, second)
+            except UnknownMarket:
+                continue
+            if (second >= happening.closed_at) == flag(query, "closed"):
+                found.append(happening)
+        return found
 
     def markets(self, query: Query, second: int) -> list[dict[str, Any]]:
         """Markets by id, condition, token or slug, else a page; closed ones only when asked for."""
@@ -123,8 +119,8 @@ class StandIn:
         numbers += [names.market_of_token(t)[0] for t in query.get("clob_token_ids", ())]
         if not numbers and not query.get("slug"):
             offset, limit = int(one(query, "offset", "0")), _limit(query)
-            rows = self._rows(query, second)[offset : offset + limit]
-            return [shapes.market(h, c, second) for _, (h, c) in rows]
+            rows = listing.markets(self.world, query, second)[offset : offset + limit]
+            return [self._market(int(number), second) for number in rows]
         found = []
         for number in numbers:
             try:
@@ -133,10 +129,9 @@ class StandIn:
                 continue
             if (second >= happening.closed_at) == flag(query, "closed"):
                 found.append(shapes.market(happening, child, second))
-        slugs = set(query.get("slug", ()))
-        rows = self._rows(query, second) if slugs else []
-        listed = (shapes.market(h, c, second) for _, (h, c) in rows)
-        return found + [m for m in listed if m["slug"] in slugs]
+        events = self._by_slug({**query, "slug": _event_slugs(query)}, second)
+        named = (shapes.market(h, c, second) for h in events for c in range(h.markets))
+        return found + [m for m in named if m["slug"] in query.get("slug", ())]
 
     def market(self, key: str, second: int) -> dict[str, Any]:
         """One Gamma market by id."""
@@ -146,6 +141,9 @@ class StandIn:
 
     def event_by_slug(self, slug: str, second: int) -> dict[str, Any]:
         """One Gamma event by slug, open or closed."""
+        return shapes.event(self._slugged(slug, second), second)
+
+    def _slugged(self, slug: str, second: int) -> Happening:
         tail = slug.rsplit("-", 1)[-1]
         if not tail.isdigit():
             raise UnknownMarket(f"no event {slug} is listed")
@@ -158,7 +156,7 @@ class StandIn:
             except UnknownMarket:
                 continue
             if names.slug(happening) == slug and second >= happening.opens_at:
-                return shapes.event(happening, second)
+                return happening
         raise UnknownMarket(f"no event {slug} is listed")
 
     def event(self, key: str, second: int) -> dict[str, Any]:
@@ -214,10 +212,15 @@ def _limit(query: Query) -> int:
     return min(max(int(one(query, "limit", str(PAGE))), 1), PAGE)
 
 
-def _page(rows: list[tuple[int, T]], query: Query) -> tuple[list[T], dict[str, str]]:
-    """Rows after the cursor; the next cursor is the last row's number, absent on the last page."""
+def _event_slugs(query: Query) -> list[str]:
+    """The events that markets of these slugs may belong to: a group's child carries a number."""
+    return [name for slug in query.get("slug", ()) for name in (slug, slug.rpartition("-")[0])]
+
+
+def _page(numbers: NDArray[np.int64], query: Query) -> tuple[list[int], dict[str, str]]:
+    """Numbers after the cursor; the next cursor is the last of them, absent on the last page."""
     after = int(one(query, "after_cursor", "0") or "0")
-    rest = [row for row in rows if row[0] > after]
-    page = rest[: _limit(query)]
+    rest = numbers[np.searchsorted(numbers, after, side="right") :]
+    page = [int(number) for number in rest[: _limit(query)]]
     more = len(rest) > len(page)
-    return [row for _, row in page], {"next_cursor": str(page[-1][0])} if more else {}
+    return page, {"next_cursor": str(page[-1])} if more else {}

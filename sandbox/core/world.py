@@ -19,6 +19,7 @@ MAX_CHILDREN = 10
 LAUNCH_DIGITS = 10_000_000_000
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
 FLOOR = 0.004
+Seconds = NDArray[np.int64]
 
 
 class UnknownMarket(KeyError):
@@ -132,6 +133,27 @@ class World:
             for launch in range(first, until + 1, family.every_s):
                 yield self.happening(family.code * LAUNCH_DIGITS + launch)
 
+    def index(self, family: Family, second: int, *, closed_for_s: int = 0) -> Seconds:
+        """Numbers of one family's listed events, or of those that closed within a time.
+
+        Costs arithmetic on the launches only: no event is generated.
+        """
+        longest = family.life_s[1] + RESOLVES_WITHIN_S[1] + 1 + closed_for_s
+        first = -(-(second - longest) // family.every_s) * family.every_s
+        launches = np.arange(first, second + _ahead(family) + 1, family.every_s, dtype=np.int64)
+        life, wait = _lives(self.seed, family, launches)
+        closed_at = launches + life + wait
+        if closed_for_s:
+            there = (closed_at <= second) & (closed_at >= second - closed_for_s)
+        else:
+            there = (launches - _ahead(family) <= second) & (closed_at > second)
+        return np.asarray(family.code * LAUNCH_DIGITS + launches[there], dtype=np.int64)
+
+    def ends(self, family: Family, numbers: Seconds) -> Seconds:
+        """When these events of a family end."""
+        launches = numbers - family.code * LAUNCH_DIGITS
+        return launches + _lives(self.seed, family, launches)[0]
+
     def recent(self, second: int, *, events: int) -> list[Happening]:
         """About that many of the newest events, oldest first: what a look back can afford."""
         span = int(events / sum(1 / family.every_s for family in self.families))
@@ -148,10 +170,8 @@ def _happening(seed: int, preset: str, number: int) -> Happening:
     family = next((f for f in PRESETS[preset] if f.code == code), None)
     if family is None or launch <= 0 or launch % family.every_s:
         raise UnknownMarket(f"no event {number} was ever launched in the {preset} world")
-    low, high = family.life_s
-    life = low + round(float(chance.uniform(seed, 1, number)[0]) * (high - low) / 10) * 10
-    wait = RESOLVES_WITHIN_S[0] + int(chance.word(seed, 2, number)[0] % np.uint64(7))
-    ahead = LISTED_AHEAD_S if family.kind is Kind.EPOCH else 0
+    life, wait = (int(part[0]) for part in _lives(seed, family, np.array([launch])))
+    ahead = _ahead(family)
     seconds = np.arange(launch - ahead, launch + life + 1, dtype=np.int64)
     reference = final = float("nan")
     if family.kind is Kind.EPOCH:
@@ -173,6 +193,20 @@ def _happening(seed: int, preset: str, number: int) -> Happening:
         reference=reference,
         final=final,
     )
+
+
+def _ahead(family: Family) -> int:
+    return LISTED_AHEAD_S if family.kind is Kind.EPOCH else 0
+
+
+def _lives(seed: int, family: Family, launches: Seconds) -> tuple[Seconds, Seconds]:
+    """Seconds from each launch to its end, and from there to its result."""
+    low, high = family.life_s
+    numbers = family.code * LAUNCH_DIGITS + launches
+    luck = chance.uniform(seed, 1, numbers)
+    life = low + np.round(luck * (high - low) / 10).astype(np.int64) * 10
+    wait = RESOLVES_WITHIN_S[0] + (chance.word(seed, 2, numbers) % np.uint64(7)).astype(np.int64)
+    return life, wait
 
 
 def _epoch(

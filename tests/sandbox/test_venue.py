@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from django.core.management import CommandError, call_command
 
+from sandbox import listing
 from sandbox.core.families import Kind
 from sandbox.core.world import World
 from sandbox.server import NotLoopback, serve
@@ -37,7 +38,8 @@ def all_markets(**query: str) -> list[dict]:
 
 def test_the_catalogue_pages_through_every_listed_market_once():
     found = all_markets()
-    listed = sum(h.markets for h in World(7).listed(NOW))
+    shown = [h for h in World(7).listed(NOW) if h.family.kind is not Kind.EPOCH]
+    listed = sum(h.markets for h in shown)
 
     assert len(found) == len({m["id"] for m in found}) == listed
     assert not any(m["closed"] for m in found)
@@ -216,3 +218,54 @@ def test_the_hours_preset_uses_the_venues_own_windows():
         h.family.window_s for h in World(7, "hours").listed(NOW) if h.family.kind is Kind.EPOCH
     }
     assert windows == {300, 900}
+
+
+def test_up_and_down_series_hide_from_listings_but_not_from_their_slugs():
+    start = NOW - NOW % 60
+    slugs = [f"{asset}-updown-1m-{start}" for asset in ("btc", "eth")]
+    events = get("/gamma/events/keyset", slug=[*slugs, "no-such-slug"])["events"]
+
+    assert not [m for m in all_markets() if "updown" in m["slug"]]
+    assert [e["slug"] for e in events] == slugs
+    assert get("/gamma/markets", slug=slugs[0])[0]["slug"] == slugs[0]
+    over = f"btc-updown-1m-{start - 600}"
+    assert get("/gamma/events/keyset", slug=over)["events"] == []
+    assert get("/gamma/events/keyset", slug=over, closed="true")["events"][0]["slug"] == over
+
+
+def test_listings_can_be_bounded_by_the_end():
+    def ends(**query: str) -> list[str]:
+        return [e["endDate"] for e in get("/gamma/events/keyset", **query)["events"]]
+
+    everything = sorted(ends())
+    middle = everything[len(everything) // 2]
+
+    assert sorted(ends(end_date_min=middle) + ends(end_date_max=middle)) == sorted(
+        everything + [end for end in everything if end == middle]
+    )
+
+
+def test_a_child_of_a_group_is_found_by_its_slug():
+    child = next(m for m in all_markets() if m["slug"].startswith("sim-race"))
+    assert get("/gamma/markets", slug=child["slug"])[0]["id"] == child["id"]
+
+
+def test_the_large_world_lists_thousands_a_page_as_quickly_as_the_small_one():
+    large = StandIn(World(7, "large"))
+    seen, cursor = [], "0"
+    for _ in range(3):
+        page = large.get("/gamma/markets/keyset", {"after_cursor": [cursor]}, second=NOW).body
+        seen += [m["id"] for m in page["markets"]]
+        cursor = page["next_cursor"]
+
+    assert len(set(seen)) == 300
+    assert len(listing.markets(large.world, {}, NOW)) > 20_000
+
+
+def test_the_index_knows_the_same_events_as_the_world():
+    world = World(7)
+    for family in world.families:
+        listed = sorted(h.number for h in world.listed(NOW) if h.family == family)
+        closed = sorted(h.number for h in world.resolved(NOW - 900, NOW + 1) if h.family == family)
+        assert world.index(family, NOW).tolist() == listed
+        assert world.index(family, NOW, closed_for_s=900).tolist() == closed

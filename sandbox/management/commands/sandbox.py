@@ -10,14 +10,16 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from sandbox import history
 from sandbox.core.families import PRESETS
+from sandbox.core.faults import Faults, parse
 from sandbox.core.world import World
 from sandbox.server import NotLoopback, serve
+from sandbox.sockets import Sockets, open_sockets
 from sandbox.venue import StandIn
 
 
 class Command(BaseCommand):
     help = (
-        "A simulated venue on this machine: {host}:{port}/gamma and /clob. "
+        "A simulated venue on this machine: /gamma, /clob, /data, /spot, /rpc and /feeds. "
         "With --history, write the world's past there and leave."
     )
     requires_system_checks = ()
@@ -25,6 +27,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8799)
+        parser.add_argument("--ws-port", type=int, help="a websocket port too (0: any free one)")
+        parser.add_argument("--faults", default="{}", help='socket faults, e.g. {"loss": 0.1}')
         parser.add_argument("--seed", type=int, default=7)
         parser.add_argument("--speed", choices=sorted(PRESETS), default="demo")
         parser.add_argument("--history", type=Path, help="folder to write; no server is started")
@@ -50,22 +54,48 @@ class Command(BaseCommand):
 
     def _serve(self, world: World, options: dict[str, Any]) -> None:
         host, port = options["host"], options["port"]
+        faults = self._faults(options["faults"])
         try:
             server = serve(StandIn(world), host=host, port=port)
         except NotLoopback as refused:
             raise CommandError(str(refused), returncode=2) from None
         except (OSError, OverflowError) as taken:
-            why = getattr(taken, "strerror", None) or "a port is 0 to 65535"
-            raise CommandError(
-                f"port {port} cannot be used ({why}); choose another with --port"
-            ) from None
-        signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        bound = server.server_address[1]
-        self.stdout.write(f"stand-in venue (simulated) on http://{host}:{bound}")
-        self.stdout.flush()
+            raise _unusable("port", port, taken) from None
+        sockets = None
         try:
+            if options["ws_port"] is not None:
+                sockets = _sockets(world, host, options["ws_port"])
+                sockets.disturb(faults)
+            self._announce(f"http://{host}:{server.server_address[1]}", sockets)
             server.serve_forever(poll_interval=0.2)
         except KeyboardInterrupt:
             pass
         finally:
             server.server_close()
+            if sockets is not None:
+                sockets.close()
+
+    def _announce(self, page: str, sockets: Sockets | None) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        self.stdout.write(f"stand-in venue (simulated) on {page}")
+        if sockets is not None:
+            self.stdout.write(f"its sockets on {sockets.market_url} and {sockets.prices_url}")
+        self.stdout.flush()
+
+    def _faults(self, text: str) -> Faults:
+        try:
+            return parse(json.loads(text))
+        except ValueError as wrong:
+            raise CommandError(f"--faults: {wrong}", returncode=2) from None
+
+
+def _sockets(world: World, host: str, port: int) -> Sockets:
+    try:
+        return open_sockets(world, host=host, port=port)
+    except (OSError, OverflowError) as taken:
+        raise _unusable("ws-port", port, taken) from None
+
+
+def _unusable(option: str, port: int, taken: Exception) -> CommandError:
+    why = getattr(taken, "strerror", None) or "a port is 0 to 65535"
+    return CommandError(f"port {port} cannot be used ({why}); choose another with --{option}")
