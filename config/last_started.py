@@ -7,13 +7,17 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-NAMES = (
-    "STATE_DIR",
-    "MODE",
+ADDRESSES = (
     "VENUE_GAMMA_URL",
     "VENUE_CLOB_URL",
     "VENUE_DATA_URL",
+    "VENUE_WS_URL",
+    "VENUE_PRICES_URL",
+    "POLYGON_RPC_URL",
+    "SPOT_URL",
+    "FEEDS_URL",
 )
+NAMES = ("STATE_DIR", "MODE", *ADDRESSES)
 OWN_DATABASE = "DATABASE_URL"
 FILE = "current.env"
 

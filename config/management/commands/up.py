@@ -6,8 +6,10 @@ import sys
 import webbrowser
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core.management import get_commands
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from rich.console import Console
@@ -21,6 +23,8 @@ from config.supervisor import GaveUp, Program, Supervisor
 
 HOST = "127.0.0.1"
 SANDBOX_PORT = 8799
+SOCKETS_PORT = 8800
+STREAM = "stream_markets"
 PORTS = 65536
 ANSWER_WITHIN_S = 90.0
 # Two workers on two cores gain nothing from BLAS threads and lose memory to them.
@@ -29,7 +33,7 @@ QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": 
 
 class Command(BaseCommand):
     help = (
-        "Migrate, seed, then run web, worker and beat until Ctrl-C. "
+        "Migrate, seed, then run web, worker, beat and stream until Ctrl-C. "
         "With --demo also a simulated venue, in a database of its own."
     )
 
@@ -83,7 +87,7 @@ class Command(BaseCommand):
         installation.migrate()
         installation.seed(mode=settings.ENV.mode, as_of=timezone.now())
         password = installation.create_admin()
-        for program in (_worker(workers), _beat(), _first(is_demo=is_demo)):
+        for program in (_worker(workers), _beat(), *_stream(), _first(is_demo=is_demo)):
             supervisor.start(program)
         if not supervisor.wait_until(lambda: _answers(port), timeout_s=ANSWER_WITHIN_S):
             if supervisor.stopping:
@@ -106,6 +110,7 @@ def _enter_demo() -> None:
     if settings.ENV.mode == "DEMO":
         return
     venue = f"http://{HOST}:{installation.free_port(SANDBOX_PORT)}"
+    sockets = f"ws://{HOST}:{installation.free_port(SOCKETS_PORT)}"
     environment = {
         **os.environ,
         "MODE": "DEMO",
@@ -113,6 +118,11 @@ def _enter_demo() -> None:
         "VENUE_GAMMA_URL": f"{venue}/gamma",
         "VENUE_CLOB_URL": f"{venue}/clob",
         "VENUE_DATA_URL": f"{venue}/data",
+        "VENUE_WS_URL": f"{sockets}/ws/market",
+        "VENUE_PRICES_URL": f"{sockets}/prices",
+        "POLYGON_RPC_URL": f"{venue}/rpc",
+        "SPOT_URL": f"{venue}/spot",
+        "FEEDS_URL": f"{venue}/feeds",
     }
     sys.stdout.flush()
     os.execve(sys.executable, [sys.executable, *sys.argv], environment)  # noqa: S606 - ourselves
@@ -124,9 +134,7 @@ def _remember(page: str) -> None:
     values = {
         "STATE_DIR": str(env.state_dir),
         "MODE": env.mode,
-        "VENUE_GAMMA_URL": env.venue_gamma_url,
-        "VENUE_CLOB_URL": env.venue_clob_url,
-        "VENUE_DATA_URL": env.venue_data_url,
+        **{name: getattr(env, name.lower()) for name in last_started.ADDRESSES},
     }
     os.environ.update(values)
     last_started.write(LAST_STARTED, values | {"PAGE": page})
@@ -147,8 +155,15 @@ def _manage(name: str, *argv: str, once: str = "") -> Program:
 
 
 def _sandbox() -> Program:
-    port = settings.ENV.venue_gamma_url.rsplit(":", 1)[1].split("/")[0]
-    return _manage("sandbox", "sandbox", "--port", port)
+    port, sockets = (
+        str(urlsplit(address).port)
+        for address in (settings.ENV.venue_gamma_url, settings.ENV.venue_ws_url)
+    )
+    return _manage("sandbox", "sandbox", "--port", port, "--ws-port", sockets)
+
+
+def _stream() -> list[Program]:
+    return [_manage("stream", STREAM)] if STREAM in get_commands() else []
 
 
 def _web(port: int) -> Program:
