@@ -6,6 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
+import msgspec
+
 from config.kernel.units import ConditionId, TokenId
 from markets.core import wire_clob
 from markets.core.wire import Amount, NotUnderstood, Price, Tick, decode, raw, read, shown
@@ -96,6 +98,53 @@ class MarketResolved:
     winning_token_id: Annotated[TokenId, "winning_asset_id"]
     winning_outcome: str
     observed_at: Annotated[datetime, "timestamp"]
+
+
+class Change(msgspec.Struct, gc=False):
+    """A level change with only the fields that a live book needs, as written by the venue."""
+
+    asset_id: str
+    price: str
+    size: str
+    side: Side
+    best_bid: str | None = None
+    best_ask: str | None = None
+
+
+class Changes(msgspec.Struct, tag_field="event_type", tag="price_change", gc=False):
+    """A `price_change` message, decoded without judging its numbers."""
+
+    price_changes: list[Change]
+    timestamp: str
+
+
+_CHANGES = msgspec.json.Decoder(Changes)
+
+
+def changes(frame: bytes) -> Changes | None:
+    """A frame that is one well-formed `price_change`, the hot path; None for everything else."""
+    try:
+        return _CHANGES.decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def as_changes(message: PriceChange) -> Changes:
+    """The same from a message that was read strictly, e.g. out of an array."""
+    return Changes(
+        price_changes=[
+            Change(
+                asset_id=x.token_id,
+                price=str(x.price),
+                size=str(x.shares),
+                side=x.side,
+                best_bid=str(x.best_bid),
+                best_ask=str(x.best_ask),
+            )
+            for x in message.changes
+        ],
+        timestamp=str(round(message.observed_at.timestamp() * 1000)),
+    )
 
 
 Message = BookRow | PriceChange | Traded | TickChanged | TopOfBook | NewMarket | MarketResolved
