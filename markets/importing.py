@@ -234,7 +234,8 @@ def _trades(work: _Run) -> Iterator[int]:
 def _spot(work: _Run) -> Iterator[int]:
     rows = history_rows.spot(work.files)
     work.summary.count("spot", vendor.append(SpotTick, rows))
-    for (source,), part in rows.group_by("source", maintain_order=True):
+    # When we learned of a price is a fact of the database; the archive keeps the record as it is.
+    for (source,), part in rows.drop("received_at").group_by("source", maintain_order=True):
         work.summary.archive("spot", archive.write("spot", part, dataset=str(source)))
     yield len(rows)
 

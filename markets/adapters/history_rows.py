@@ -12,6 +12,9 @@ from markets.core import book
 from markets.models import QuoteKind
 
 TICKS_AT_THEIR_END = ("cf_benchmarks_rti60s",)
+# Seconds from a price's stamp until a reader had it, as measured on the venue's price stream and
+# rounded up; of other sources nothing is known, they count from their stamp.
+SPOT_LAG_S: dict[str, float] = {"binance": 0.5, "chainlink": 1.5}
 EXCHANGES = ("0x4bfb41d5", "0xc5d563a3")
 DEPTH = range(1, 6)
 TRADE_IDENTITY = (
@@ -88,10 +91,12 @@ def spot(files: Files) -> pl.DataFrame:
     """Spot prices, columns of the table; `observed_at` is when the price was complete.
 
     Bars are stamped with their start and known at their end; a one-second tick is the last of its
-    second; the index means stand at the boundary that they end on.
+    second; the index means stand at the boundary that they end on. A record does not say when it
+    was read: `received_at` is when the price was complete, plus the lag stated for its source.
     """
     if "spot_klines.parquet" not in files:
         return pl.DataFrame()
+    lag = pl.col("exchange").replace_strict(SPOT_LAG_S, default=0.0, return_dtype=pl.Float64)
     late = pl.when(pl.col("exchange").is_in(TICKS_AT_THEIR_END)).then(0).otherwise("interval_s")
     return (
         files["spot_klines.parquet"]
@@ -100,6 +105,7 @@ def spot(files: Files) -> pl.DataFrame:
             pl.col("exchange").alias("source"),
             "interval_s",
             ((pl.col("ts") + late) * 1_000_000).cast(TIME).alias("observed_at"),
+            ((pl.col("ts") + late + lag) * 1_000_000).cast(TIME).alias("received_at"),
             *(pl.col(c).cast(pl.Float64) for c in ("close", "open", "high", "low", "volume")),
         )
         .collect()

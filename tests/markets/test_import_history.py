@@ -171,10 +171,12 @@ def test_quotes_trades_and_spot_prices_become_rows(folder: Path) -> None:
     assert [float(x.shares) for x in levels.asks] == [10, 20, 30, 40, 50]
     trade = PublicTrade.objects.get()  # the taker's own order repeats the match
     assert (trade.outcome_index, trade.shares, trade.wallet) == (1, 12, "0xmaker")
-    assert set(SpotTick.objects.values_list("source", "observed_at")) == {
-        ("binance", at(NOON + 60)),
-        ("cf_benchmarks_rti60s", at(NOON)),
+    half = timedelta(milliseconds=500)
+    assert set(SpotTick.objects.values_list("source", "observed_at", "received_at")) == {
+        ("binance", at(NOON + 60), at(NOON + 60) + half),
+        ("cf_benchmarks_rti60s", at(NOON), at(NOON)),
     }
+    assert "received_at" not in archive.read("spot").columns
 
 
 def test_importing_again_changes_nothing(folder: Path) -> None:
