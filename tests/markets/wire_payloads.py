@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 
+from markets.core import wire_gamma
+
 Json = dict[str, Any]
 Answer = Callable[[httpx.Request], httpx.Response]
 
@@ -61,6 +63,11 @@ def event(number: int = 1, *, markets: Iterable[Json] | None = None, **changes: 
         "markets": [market(number)] if markets is None else list(markets),
     }
     return {k: v for k, v in (row | changes).items() if v is not None}
+
+
+def read_event(row: Json) -> wire_gamma.EventRow:
+    """The event as the catalogue's parser reads it."""
+    return wire_gamma.event(encoded(row))
 
 
 def epoch_event(start: int, *, window: str = "5m", opening: float | None = None) -> Json:
