@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
+from sandbox.core.http_faults import CLOUDFLARE_PAGE, HttpFault, HttpFaults, Wrong
 from sandbox.routes import Reply
 from sandbox.venue import StandIn
 
@@ -19,9 +20,28 @@ class NotLoopback(ValueError):
     """The stand-in venue is for this machine only."""
 
 
+class VenueServer(ThreadingHTTPServer):
+    """The HTTP port; `faults.set(...)` makes the next requests fail."""
+
+    daemon_threads = True
+
+    def __init__(
+        self, address: tuple[str, int], venue: StandIn, clock: Callable[[], float]
+    ) -> None:
+        self.venue = venue
+        self.clock = clock
+        self.faults = HttpFaults()
+        super().__init__(address, Handler)
+
+    def server_close(self) -> None:
+        """Close the port; whoever waits for a silent or slow reply is let go."""
+        self.faults.ended.set()
+        super().server_close()
+
+
 def serve(
     venue: StandIn, *, host: str, port: int, clock: Callable[[], float] = time.time
-) -> ThreadingHTTPServer:
+) -> VenueServer:
     """A bound server that is ready for `serve_forever`; port 0 picks a free one.
 
     `clock` gives UTC epoch seconds; a test that lets hours pass brings its own.
@@ -29,48 +49,62 @@ def serve(
     """
     if host not in LOOPBACK:
         raise NotLoopback(f"the stand-in venue listens on 127.0.0.1 only, not on {host}")
-    server = ThreadingHTTPServer((host, port), _handler(venue, clock))
-    server.daemon_threads = True
-    return server
+    return VenueServer((host, port), venue, clock)
 
 
-def _handler(venue: StandIn, clock: Callable[[], float]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        server_version = "stand-in-venue"
-        # Without it, Nagle and delayed acknowledgements add 40 ms to every kept-alive reply.
-        disable_nagle_algorithm = True
+class Handler(BaseHTTPRequestHandler):
+    """One connection: asks the venue, then lets the faults in force have their way."""
 
-        def do_GET(self) -> None:
-            parts = urlsplit(self.path)
-            reply = venue.get(parts.path, parse_qs(parts.query), second=int(clock()))
-            tag = reply.headers.get("ETag")
-            if tag is not None and self.headers.get("If-None-Match") == tag:
-                reply = Reply(status=304, body=b"", headers={"ETag": tag})
-            self._send(reply)
+    protocol_version = "HTTP/1.1"
+    server_version = "stand-in-venue"
+    # Without it, Nagle and delayed acknowledgements add 40 ms to every kept-alive reply.
+    disable_nagle_algorithm = True
+    server: VenueServer
 
-        def do_POST(self) -> None:
-            size = int(self.headers.get("Content-Length") or 0)
-            if size > LARGEST_BODY:
-                self.close_connection = True
-                self._send(Reply(status=413, body={"error": "body too large"}))
-                return
-            body = self.rfile.read(size)
-            self._send(venue.post(urlsplit(self.path).path, body, second=int(clock())))
+    def do_GET(self) -> None:
+        """Answer a GET, 304 where the caller has it already."""
+        parts, second = urlsplit(self.path), int(self.server.clock())
+        reply = self.server.venue.get(parts.path, parse_qs(parts.query), second=second)
+        tag = reply.headers.get("ETag")
+        if tag is not None and self.headers.get("If-None-Match") == tag:
+            reply = Reply(status=304, body=b"", headers={"ETag": tag})
+        self._send(reply)
 
-        def _send(self, reply: Reply) -> None:
-            body, kind = _bytes(reply.body)
-            headers = {"Content-Type": kind, "Content-Length": str(len(body)), **reply.headers}
-            self.send_response(reply.status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
+    def do_POST(self) -> None:
+        """Answer a POST of at most a megabyte."""
+        size = int(self.headers.get("Content-Length") or 0)
+        if size > LARGEST_BODY:
+            self.close_connection = True
+            self._send(Reply(status=413, body={"error": "body too large"}))
+            return
+        body, second = self.rfile.read(size), int(self.server.clock())
+        self._send(self.server.venue.post(urlsplit(self.path).path, body, second=second))
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - name of the base class
-            """Quiet: the callers log what matters."""
+    def _send(self, reply: Reply) -> None:
+        fault = self.server.faults.take(self.path)
+        if fault is None:
+            self._write(reply)
+            return
+        if fault.wrong in (Wrong.SLOW, Wrong.SILENT):
+            self.server.faults.ended.wait(fault.seconds)
+        if fault.wrong is Wrong.SILENT:
+            self.close_connection = True
+            return
+        self._write(_spoilt(reply, fault), half=fault.wrong is Wrong.TRUNCATED)
 
-    return Handler
+    def _write(self, reply: Reply, *, half: bool = False) -> None:
+        body, kind = _bytes(reply.body)
+        headers = {"Content-Type": kind, "Content-Length": str(len(body)), **reply.headers}
+        self.send_response(reply.status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if half:
+            body, self.close_connection = body[: len(body) // 2], True
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - name of the base class
+        """Quiet: the callers log what matters."""
 
 
 def _bytes(body: Any) -> tuple[bytes, str]:
@@ -80,3 +114,21 @@ def _bytes(body: Any) -> tuple[bytes, str]:
     if isinstance(body, str):
         return body.encode(), "text/plain"
     return orjson.dumps(body), "application/json"
+
+
+def _spoilt(reply: Reply, fault: HttpFault) -> Reply:
+    """What is sent in place of the right reply."""
+    if fault.wrong is Wrong.WRONG_JSON:
+        body, kind = _bytes(reply.body)
+        return Reply(status=200, body=body[: len(body) // 2], headers={"Content-Type": kind})
+    if fault.wrong is Wrong.CLOUDFLARE:
+        headers = {"Content-Type": "text/html; charset=UTF-8", "Server": "cloudflare"}
+        return Reply(status=403, body=CLOUDFLARE_PAGE, headers=headers)
+    if fault.wrong is Wrong.LIMITED:
+        headers = {"Retry-After": f"{fault.seconds:g}"}
+        return Reply(status=429, body={"error": "Too Many Requests"}, headers=headers)
+    if fault.wrong is Wrong.RESTARTING:
+        return Reply(status=425, body={"error": "service not ready"})
+    if fault.wrong is Wrong.UNAVAILABLE:
+        return Reply(status=503, body={"error": "Service Unavailable"})
+    return reply

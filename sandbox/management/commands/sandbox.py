@@ -3,18 +3,22 @@
 import json
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from sandbox import history
+from sandbox.core import http_faults
 from sandbox.core.families import PRESETS
-from sandbox.core.faults import Faults, parse
+from sandbox.core.faults import parse
 from sandbox.core.world import World
 from sandbox.server import NotLoopback, serve
 from sandbox.sockets import Sockets, open_sockets
 from sandbox.venue import StandIn
+
+T = TypeVar("T")
 
 
 class Command(BaseCommand):
@@ -29,6 +33,11 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8799)
         parser.add_argument("--ws-port", type=int, help="a websocket port too (0: any free one)")
         parser.add_argument("--faults", default="{}", help='socket faults, e.g. {"loss": 0.1}')
+        parser.add_argument(
+            "--http-faults",
+            default="[]",
+            help='request faults, e.g. [{"wrong": "limited", "prefix": "/clob", "times": 3}]',
+        )
         parser.add_argument("--seed", type=int, default=7)
         parser.add_argument("--speed", choices=sorted(PRESETS), default="demo")
         parser.add_argument("--history", type=Path, help="folder to write; no server is started")
@@ -54,13 +63,15 @@ class Command(BaseCommand):
 
     def _serve(self, world: World, options: dict[str, Any]) -> None:
         host, port = options["host"], options["port"]
-        faults = self._faults(options["faults"])
+        faults = self._said("faults", options, parse)
+        http = self._said("http-faults", options, http_faults.parse)
         try:
             server = serve(StandIn(world), host=host, port=port)
         except NotLoopback as refused:
             raise CommandError(str(refused), returncode=2) from None
         except (OSError, OverflowError) as taken:
             raise _unusable("port", port, taken) from None
+        server.faults.set(*http)
         sockets = None
         try:
             if options["ws_port"] is not None:
@@ -82,11 +93,11 @@ class Command(BaseCommand):
             self.stdout.write(f"its sockets on {sockets.market_url} and {sockets.prices_url}")
         self.stdout.flush()
 
-    def _faults(self, text: str) -> Faults:
+    def _said(self, name: str, options: dict[str, Any], read: Callable[[Any], T]) -> T:
         try:
-            return parse(json.loads(text))
+            return read(json.loads(options[name.replace("-", "_")]))
         except ValueError as wrong:
-            raise CommandError(f"--faults: {wrong}", returncode=2) from None
+            raise CommandError(f"--{name}: {wrong}", returncode=2) from None
 
 
 def _sockets(world: World, host: str, port: int) -> Sockets:
