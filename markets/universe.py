@@ -31,17 +31,28 @@ REASONS = (
 )
 """Every reason for which a market is left out."""
 
-SQL = """
-SELECT m.id, m.protocol, CASE WHEN m.accepting_orders IS NULL THEN NULL
+# Numbers and times travel in binary, texts one by one: names only where a blacklist asks for them.
+NUMBERS: Schema = {name: dtype for name, dtype in core.CANDIDATES.items() if dtype != pl.String}
+NUMBERS_SQL = """
+SELECT m.id, CASE WHEN m.accepting_orders IS NULL THEN NULL
        WHEN m.accepting_orders THEN 1 ELSE 0 END AS accepting,
        m.scheduled_end_at, m.window_s, m.epoch_start_at,
        CASE WHEN m.neg_risk_other THEN 1 ELSE 0 END AS placeholder, m.fees_id,
        (SELECT count(o.asset_id) FROM markets_outcome o WHERE o.market_id = m.id) AS assets,
-       m.liquidity, CASE WHEN m.tracked THEN 1 ELSE 0 END AS tracked, m.filter_reason, m.profile,
-       m.category, m.asset, m.slug, e.slug AS event_slug, e.tags, m.question
-FROM markets_market m JOIN markets_event e ON e.id = m.event_id
-WHERE m.closed_at IS NULL AND m.origin IN (%s, %s)
+       m.liquidity, CASE WHEN m.tracked THEN 1 ELSE 0 END AS tracked
+FROM markets_market m WHERE m.closed_at IS NULL AND m.origin IN (%s, %s)
 """
+TEXTS: Schema = {
+    "id": pl.Int64,
+    **{name: pl.String for name, dtype in core.CANDIDATES.items() if dtype == pl.String},
+}
+NAMES = "m.slug, e.slug AS event_slug, e.tags, m.question"
+NO_NAMES = "'' AS slug, '' AS event_slug, '' AS tags, '' AS question"
+TEXTS_SQL = """
+SELECT m.id, m.protocol, m.filter_reason, m.profile, m.category, m.asset, {names}
+FROM markets_market m {join} WHERE m.closed_at IS NULL AND m.origin IN (%s, %s)
+"""
+JOIN = "JOIN markets_event e ON e.id = m.event_id"
 BOOK_SQL = """
 SELECT q.market_id, q.observed_at, q.received_at, q.levels FROM markets_quote q
 WHERE {condition} AND q.kind = %s AND q.received_at >= %s AND q.received_at <= %s
@@ -86,8 +97,7 @@ def on_paper(config: IngestConfig, *, as_of: datetime) -> pl.DataFrame:
 
     Of the passed as many are kept as may have their books judged, shared fairly.
     """
-    found = vendor.read(SQL, list(LIVE_ORIGINS), core.CANDIDATES)
-    frame = core.prepared(found, config, as_of=as_of)
+    frame = core.prepared(_candidates(config), config, as_of=as_of)
     frame = frame.with_columns(reason=core.first_broken(CATALOGUE_RULES, config))
     passed = frame.filter(pl.col("reason") == "")
     if len(passed) <= config.max_analysed:
@@ -99,6 +109,13 @@ def on_paper(config: IngestConfig, *, as_of: datetime) -> pl.DataFrame:
     )
     outside = (pl.col("reason") == "") & ~pl.col("id").is_in(inside.implode())
     return frame.with_columns(reason=pl.when(outside).then(surplus).otherwise("reason"))
+
+
+def _candidates(config: IngestConfig) -> pl.DataFrame:
+    named = {"names": NAMES, "join": JOIN} if config.blacklist else {"names": NO_NAMES, "join": ""}
+    numbers = vendor.read(NUMBERS_SQL, list(LIVE_ORIGINS), NUMBERS)
+    texts = vendor.read(TEXTS_SQL.format(**named), list(LIVE_ORIGINS), TEXTS)
+    return numbers.join(texts, on="id").sort("id").select(list(core.CANDIDATES))
 
 
 def by_books(
