@@ -23,7 +23,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.test")
 os.environ.setdefault("STATE_DIR", tempfile.mkdtemp(prefix="bench-catalogue-"))
 os.environ["TEST_DB_SUFFIX"] = os.environ.get("TEST_DB_SUFFIX", "") + "_bench_catalogue"
 
-import django  # noqa: E402 - settings come first
+import django
 
 django.setup()
 

@@ -9,7 +9,7 @@ from markets import epochs, filing, notices, versions
 from markets.adapters import gamma
 from markets.adapters.gamma import Gamma, StuckCursor
 from markets.core.wire_gamma import EventRow
-from markets.filing import SyncReport
+from markets.filing import SyncReport as SyncReport  # noqa: PLC0414 - what `sync` returns
 from markets.models import Event, Market, Notice, Origin
 
 log = structlog.get_logger()

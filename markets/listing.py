@@ -5,7 +5,7 @@ database refuses is taken out of its batch and kept raw: it never costs the othe
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -57,6 +57,7 @@ LISTED: Schema = {
 }
 """The columns that a listing decides. Decimals travel as text, exactly."""
 EXACT = ("tick_size", "min_shares")
+SAID = tuple(said.name for said in fields(wire_catalog.Listed))
 TERMS = ("rate", "exponent", "taker_only", "rebate_rate")
 Values = dict[str, Any]
 
@@ -144,7 +145,8 @@ def _known(venue: str, rows: Sequence[Row]) -> dict[str, Values]:
 
 def _wanted(row: Row, event_id: int, known: Values | None, *, as_of: datetime) -> Values:
     """The values that the market should have; what the listing left out keeps its last."""
-    values = asdict(wire_catalog.listed(row.event, row.market, as_of=as_of))
+    told = wire_catalog.listed(row.event, row.market, as_of=as_of)
+    values: Values = {name: getattr(told, name) for name in SAID}
     values |= {"event_id": event_id, "origin": str(row.origin)}
     if known is None:
         blank = {name: "" for name, value in values.items() if value is None and name in TEXTS}

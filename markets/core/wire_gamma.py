@@ -259,7 +259,10 @@ def _asset_ids(value: Mapping[str, Any], version: str) -> tuple[TokenId, ...]:
     found = value.get(name)
     if found is None or found in ("", "[]", []):
         return ()
-    ids: tuple[TokenId, ...] = TOKENS(array(found))
+    try:
+        ids: tuple[TokenId, ...] = TOKENS(array(found))
+    except Unreadable as wrong:
+        raise Unreadable(f"{name}: {wrong}") from wrong
     if len(set(ids)) != 2:
         raise Unreadable(f"{name}: expected two different ids, got {shown(ids)}")
     return ids

@@ -16,6 +16,8 @@ from django.utils import timezone
 from config.kernel import revise
 from markets import quotes, tasks
 from markets.adapters import clob_data, gamma
+from markets.filing import SyncReport
+from markets.management.commands import sync_catalogue
 from markets.models import IngestSettings, Market, Origin, Quote, RawMessage, Resolution
 from sandbox.core.world import World
 from sandbox.server import serve
@@ -97,7 +99,7 @@ def test_results_of_the_stand_in_are_recorded(stand_in: str, minutes_count: None
         received_at=timezone.now(),
     )
 
-    tasks.check_resolutions()
+    config_tasks.check_resolutions()
 
     assert Resolution.objects.filter(market__venue_key=str(number)).exists()
 
@@ -114,6 +116,15 @@ def test_the_command_reports_as_json_and_as_tables(
     assert report["complete"] is True
     assert sum(report["universe"].values()) == report["markets"]
     assert "Universe" in capsys.readouterr().out
+
+
+def test_the_progress_line_counts_and_tells_the_rate() -> None:
+    report = SyncReport(events=12, markets=3000, refused=2)
+
+    line = sync_catalogue.progress_line(report, seconds=1.5)
+
+    assert line == "3,000 markets of 12 events, 2 refused · 2,000 a second"
+    assert sync_catalogue.progress_line(SyncReport(), seconds=0).endswith("0 a second")
 
 
 def test_an_unreachable_venue_is_one_sentence_with_its_remedy(settings: Any) -> None:

@@ -1,6 +1,9 @@
 """Read the venue's catalogue once, now."""
 
 import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -23,7 +26,10 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
-            report = catalog.sync(as_of=timezone.now(), limit=options["limit"])
+            with _progress() as progress:
+                report = catalog.sync(
+                    as_of=timezone.now(), limit=options["limit"], progress=progress
+                )
             reasons = universe.refresh(as_of=timezone.now(), clock=timezone.now)
         except SimulatedVenue as refused:
             raise CommandError(str(refused), returncode=2) from None
@@ -37,6 +43,25 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(report.figures() | {"universe": followed}))
             return
         Console().print(_table("Catalogue", report.figures()), _table("Universe", followed))
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[catalog.SyncReport], None]]:
+    """One line on the terminal's error side: how many markets, how many a second."""
+    began = time.monotonic()
+    with Console(stderr=True).status("Reading the catalogue …") as line:
+
+        def tell(report: catalog.SyncReport) -> None:
+            line.update(progress_line(report, seconds=time.monotonic() - began))
+
+        yield tell
+
+
+def progress_line(report: catalog.SyncReport, *, seconds: float) -> str:
+    """What the line says after so many seconds."""
+    rate = report.markets / seconds if seconds > 0 else 0.0
+    refused = f", {report.refused:,} refused" if report.refused else ""
+    return f"{report.markets:,} markets of {report.events:,} events{refused} · {rate:,.0f} a second"
 
 
 def _table(title: str, figures: dict[str, Any]) -> Table:
