@@ -68,7 +68,7 @@ TIMETABLE: tuple[Slot, ...] = (
     ),
     Slot(
         name="resolutions",
-        task="markets.tasks.check_resolutions",
+        task="config.tasks.check_resolutions",
         queue="ingest",
         every_s=60,
         demo_s=10,
@@ -137,6 +137,14 @@ TIMETABLE: tuple[Slot, ...] = (
         every_s=60,
         demo_s=15,
         why="halts open by themselves when money or data go wrong",
+    ),
+    Slot(
+        name="retention",
+        task="markets.tasks.retain",
+        queue="ingest",
+        every_s=86_400,
+        demo_s=None,
+        why="every table stays as large as its window; next month's partitions are made ahead",
     ),
     Slot(
         name="training",

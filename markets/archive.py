@@ -38,6 +38,22 @@ def write(table: str, frame: pl.DataFrame, *, dataset: str) -> int:
     return written
 
 
+def add(
+    table: str, frame: pl.DataFrame, *, dataset: str, part: str, key: Sequence[str]
+) -> tuple[int, bool]:
+    """Merge rows into one file of a table; (rows new or differing, whether it holds all rows now).
+
+    The second figure comes from reading the file again.
+    """
+    file = _folder(table, dataset) / f"{part}.parquet"
+    fresh = _once(frame, key)
+    written = _merge(file, fresh, key)
+    stored = pl.read_parquet(file).with_columns(pl.struct(pl.all()).hash().alias("row"))
+    wanted = fresh.select(*key, pl.struct(pl.all()).hash().alias("row"))
+    missing = wanted.join(stored, on=[*key, "row"], how="anti", nulls_equal=True)
+    return written, missing.is_empty()
+
+
 def files(table: str, datasets: Sequence[str] = ()) -> list[Path]:
     """The files of a table, of the named datasets or of all, in a stable order."""
     names = datasets or [

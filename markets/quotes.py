@@ -121,7 +121,6 @@ def _asked(market_ids: Collection[int]) -> dict[TokenId, _Asked]:
     }
 
 
-@transaction.atomic
 def _correct_parameters(
     asked: Mapping[TokenId, _Asked], found: Iterable[BookRow], *, as_of: datetime
 ) -> None:

@@ -15,7 +15,7 @@ from markets import (
     news,
     news_reading,
     references,
-    resolutions,
+    retention,
     spot,
     trades,
     universe,
@@ -43,11 +43,6 @@ def refresh_universe(**_unknown: Any) -> None:
     """Choose what to follow; between two catalogue passes markets end and windows begin."""
     universe.refresh(as_of=timezone.now(), clock=timezone.now)
 
-
-@shared_task(queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=50, time_limit=60)
-def check_resolutions(**_unknown: Any) -> None:
-    """Ask how the markets that may have ended did end."""
-    resolutions.check(as_of=timezone.now())
 
 
 @shared_task(
@@ -107,3 +102,11 @@ def record_funding(**_unknown: Any) -> None:
 def estimate_references(**_unknown: Any) -> None:
     """Estimate the price to beat of windows that began until the venue tells it."""
     references.estimate(as_of=timezone.now(), clock=timezone.now)
+
+
+@shared_task(
+    queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=3300, time_limit=3420
+)
+def retain(**_unknown: Any) -> None:
+    """Let what is older than the settings keep leave, by way of the archive."""
+    retention.run(as_of=timezone.now(), clock=timezone.now)
