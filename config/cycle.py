@@ -13,6 +13,7 @@ from markets.models import Market
 from predictions import predict
 from trading import cycle as trading_cycle
 from trading import market_data
+from trading.models import Position
 
 log = structlog.get_logger()
 
@@ -51,6 +52,12 @@ def _stages(as_of: datetime, *, epochs_only: bool, clock: Clock | None) -> dict[
     return {**done, "trading": trading_cycle.run(as_of=now(), clock=clock)}
 
 
+def results(*, as_of: datetime) -> int:
+    """Ask how markets ended, those with money in them first and with a second source."""
+    held = Position.objects.filter(shares__gt=0).values_list("market_id", flat=True)
+    return resolutions.check(as_of=as_of, held=frozenset(held))
+
+
 def everything(*, as_of: datetime, clock: Clock | None = None) -> dict[str, Any]:
     """What the timetable does, once and in order: catalogue, universe, results, cycle.
 
@@ -61,7 +68,7 @@ def everything(*, as_of: datetime, clock: Clock | None = None) -> dict[str, Any]
     stages: tuple[tuple[str, Callable[[], Any]], ...] = (
         ("catalogue", lambda: catalog.sync(as_of=now())),
         ("universe", lambda: universe.refresh(as_of=now(), clock=clock)),
-        ("resolutions", lambda: resolutions.check(as_of=now())),
+        ("resolutions", lambda: results(as_of=now())),
         ("cycle", lambda: run(as_of=now(), clock=clock)),
     )
     return {name: _attempt(name, stage) for name, stage in stages}

@@ -27,6 +27,12 @@ def run_fast_cycle(**_unknown: Any) -> None:
     _run(epochs_only=True)
 
 
+@shared_task(queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=50, time_limit=60)
+def check_resolutions(**_unknown: Any) -> None:
+    """Ask how the markets that may have ended did end."""
+    cycle.results(as_of=timezone.now())
+
+
 def _run(*, epochs_only: bool) -> None:
     try:
         cycle.run(as_of=timezone.now(), epochs_only=epochs_only, clock=timezone.now)

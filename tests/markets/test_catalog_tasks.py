@@ -13,6 +13,7 @@ import stamina
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from config import tasks as config_tasks
 from config.kernel import revise
 from markets import quotes, tasks
 from markets.adapters import clob_data, gamma
