@@ -12,6 +12,7 @@ from markets.core import book as books
 from markets.core.book import Book
 from markets.core.wire import (
     DERIVED,
+    MILLISECONDS_FROM,
     Amount,
     NotUnderstood,
     Price,
@@ -244,12 +245,26 @@ def price_rows(body: bytes) -> PriceRows:
     """The same reply, with the rows that could not be used counted by their reason."""
     found, left_out = [], Counter[str]()
     for row in _history(body):
+        # Millions of rows come in the plain form; whatever differs from it is read with care.
+        plain = _plain_point(row) if type(row) is dict else None
+        if plain is not None:
+            found.append(plain)
+            continue
         try:
             found.append(read(PricePoint, row, source=f"{SOURCE}.prices_history"))
         except NotUnderstood:
             said = row.get("p", row.get("price")) if isinstance(row, dict) else None
             left_out["out_of_range" if _is_elsewhere(said) else "unreadable"] += 1
     return PriceRows(points=tuple(found), left_out=left_out)
+
+
+def _plain_point(row: dict[str, Any]) -> PricePoint | None:
+    at, said = row.get("t"), row.get("p")
+    if type(at) is not int or not 0 < at < MILLISECONDS_FROM:
+        return None
+    if type(said) is not Decimal or not said.is_finite() or not 0 <= said <= 1:
+        return None
+    return PricePoint(observed_at=datetime.fromtimestamp(at, UTC), price=Price(said))
 
 
 def _history(body: bytes) -> list[Any]:

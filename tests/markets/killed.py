@@ -1,9 +1,9 @@
 """Run an import or a backfill in a process of its own that ends itself at a named point.
 
-`python -m tests.markets.killed WHAT [POINT NUMBER]`: WHAT is `import FOLDER`, `backfill`,
-`prepare` (markets to fill) or `dump`;
-before the NUMBER-th call of POINT the process kills itself as the kernel would, or waits for ever
-where NUMBER is negative. `-POINT` counts calls that have returned.
+`python -m tests.markets.killed WHAT [POINT NUMBER] [-- WHAT …]`, where WHAT is `import FOLDER`,
+`backfill`, `prepare` (markets to fill) or `dump`. Before the NUMBER-th call of POINT the process
+kills itself as the kernel would, or waits for ever where NUMBER is negative. `-POINT` counts calls
+that have returned.
 """
 
 import hashlib
@@ -139,8 +139,30 @@ def digest(rows: list[str]) -> str:
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
-def main(what: str, *rest: str) -> None:
+def main(*words: str) -> None:
+    """One piece of work in this process, or several, divided by `--`, each in a fork of it."""
     django.setup()
+    works = [text.split("\x1f") for text in "\x1f".join(words).split("\x1f--\x1f")]
+    if len(works) == 1:
+        work(*works[0])
+        return
+    for one in works:
+        sys.stdout.flush()
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                work(*one)
+                sys.stdout.write("\n")
+                sys.stdout.flush()
+                code = 0
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"ended {os.waitstatus_to_exitcode(status)}\n")
+
+
+def work(what: str, *rest: str) -> None:
     arguments = list(rest)
     folder = arguments.pop(0) if what == "import" else ""
     if arguments:

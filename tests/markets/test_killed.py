@@ -179,43 +179,45 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-def killed_at(env: Environment, what: list[str], points: list[str]) -> None:
-    """Start it once for each point, where it kills itself; then let it run to its end."""
-    for point in points:
-        name, number = point.split()
-        assert run(env, *what, name, number).returncode == KILLED, point
-    done = run(env, *what)
+def rows_after(env: Environment, *works: list[str]) -> tuple[list[int], Any]:
+    """How each piece of work ended, one process after the other, and what stands then."""
+    words: list[str] = []
+    for work in [*works, ["dump"]]:
+        words += ["--", *work] if words else work
+    done = run(env, *words)
     assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    ends = [int(line.removeprefix("ended ")) for line in lines if line.startswith("ended ")]
+    assert ends[-1] == 0, done.stderr
+    return ends[:-1], json.loads(next(line for line in reversed(lines) if line.startswith("{")))
 
 
 def test_an_import_killed_anywhere_ends_with_the_same_rows(installation: Any, folder: Path) -> None:
-    calm, stormy = installation(), installation()
-    assert run(calm, "import", str(folder)).returncode == 0
+    what = ["import", str(folder)]
     points = ["append 1", "-append 4", "file 1", "-file 1", "-append 2"]
 
-    killed_at(stormy, ["import", str(folder)], points)
+    _, expected = rows_after(installation(), what)
+    ends, found = rows_after(installation(), *([*what, *p.split()] for p in points), what)
 
-    expected = result(calm, "dump")
+    assert ends == [KILLED] * len(points) + [0]
     assert expected["Quote"][0] == 15
     assert expected["archived quotes"][0] == 15
-    assert result(stormy, "dump") == expected
+    assert found == expected
 
 
 def test_a_backfill_killed_anywhere_ends_with_the_same_rows(installation: Any) -> None:
-    calm, stormy = installation(), installation()
-    for env in (calm, stormy):
-        result(env, "prepare")
-    result(calm, "backfill")
-    points = ["put_away 1", "-file 1", "cover 1", "-append 2", "advance 9", "-record 1"]
+    points = ["put_away 1", "file 1", "-file 1", "cover 1", "-append 2", "advance 9", "-record 1"]
+    storm = [["backfill", *p.split()] for p in points]
 
-    killed_at(stormy, ["backfill"], points)
+    _, expected = rows_after(installation(), ["prepare"], ["backfill"])
+    ends, found = rows_after(installation(), ["prepare"], *storm, ["backfill"])
 
-    expected = result(calm, "dump")
+    assert ends == [0, *[KILLED] * len(points), 0]
     prices = expected["Quote"][0] + expected["archived quotes"][0]
     # Forty days of ten-minute prices of five markets, without the last quarter of an hour.
     assert prices == 5 * (40 * 144 - 1)
     assert expected["PublicTrade"][0] == 5 * 4
-    assert result(stormy, "dump") == expected
+    assert found == expected
 
 
 def test_a_living_backfill_is_respected_and_a_killed_one_replaced_at_once(

@@ -5,9 +5,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from markets.core import book as books
-from markets.core import wire_clob
+from markets.core import wire, wire_clob
 from markets.core.wire import NotUnderstood
 from tests.markets import wire_payloads as say
 
@@ -108,3 +110,16 @@ def test_single_figures_are_read_or_refused() -> None:
     ):
         with pytest.raises(NotUnderstood):
             parse(body)
+
+
+@given(
+    st.integers(1, 2 * 10**12),
+    st.decimals(0, 1, places=6) | st.sampled_from(["0.5", 0, 1, "1e-3"]),
+)
+def test_price_points_in_bulk_are_what_they_are_one_by_one(at: int, price: Any) -> None:
+    body = wire.raw({"history": [{"t": at, "p": price}]}).encode()
+
+    rows = wire_clob.price_rows(body)
+
+    assert rows.points == wire_clob.prices_history(body)
+    assert not rows.left_out
