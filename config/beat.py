@@ -139,6 +139,14 @@ TIMETABLE: tuple[Slot, ...] = (
         why="halts open by themselves when money or data go wrong",
     ),
     Slot(
+        name="retention",
+        task="markets.tasks.retain",
+        queue="ingest",
+        every_s=86_400,
+        demo_s=None,
+        why="every table stays as large as its window; next month's partitions are made ahead",
+    ),
+    Slot(
         name="training",
         task="mlops.tasks.train",
         queue="learn",

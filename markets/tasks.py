@@ -15,6 +15,7 @@ from markets import (
     news,
     news_reading,
     references,
+    retention,
     spot,
     trades,
     universe,
@@ -100,3 +101,11 @@ def record_funding(**_unknown: Any) -> None:
 def estimate_references(**_unknown: Any) -> None:
     """Estimate the price to beat of windows that began until the venue tells it."""
     references.estimate(as_of=timezone.now(), clock=timezone.now)
+
+
+@shared_task(
+    queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=3300, time_limit=3420
+)
+def retain(**_unknown: Any) -> None:
+    """Let what is older than the settings keep leave, by way of the archive."""
+    retention.run(as_of=timezone.now(), clock=timezone.now)
