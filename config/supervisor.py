@@ -31,7 +31,8 @@ class Program:
     argv: tuple[str, ...]
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
-    grace_s: float = 12.0
+    # A stop takes less than ten seconds; a task that is cut is found again by its row.
+    grace_s: float = 8.0
     once: str = ""
 
 

@@ -12,9 +12,13 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from django.core.management import get_commands
+from websockets.sync.client import connect
 
+from config import last_started
 from config.env import LAST_STARTED, ROOT
 from tests.support.services import free_port, wait_for
 
@@ -73,6 +77,16 @@ def answers(port: int, path: str) -> int:
         connection.close()
 
 
+def pongs(url: str) -> bool:
+    """Whether a websocket answers a text PING."""
+    try:
+        with connect(url) as line:
+            line.send("PING")
+            return line.recv(timeout=10) == "PONG"
+    except OSError:
+        return False
+
+
 def group(session_env: str) -> dict[int, str]:
     """Living processes that were started with this STATE_DIR: pid → command line."""
     found = {}
@@ -104,6 +118,14 @@ def test_one_command_runs_a_demo_restarts_what_dies_and_leaves_nothing_behind(st
         assert "DEMO: nothing is real" in card
         assert answers(port, "/live") == 200
         assert answers(port, "/health") in (200, 503)
+
+        running = " ".join(group(mine).values())
+        assert "sandbox --port" in running
+        assert ("stream_markets" in running) is ("stream_markets" in get_commands())
+        pinned = dict(line.split("=", 1) for line in LAST_STARTED.read_text().splitlines())
+        for name in last_started.ADDRESSES:
+            assert urlsplit(pinned[name]).hostname == "127.0.0.1", name
+        wait_for(lambda: pongs(pinned["VENUE_WS_URL"]), what="the venue's socket")
 
         web = [p for p, c in group(mine).items() if "granian" in c and os.getpgid(p) == p]
         os.kill(web[0], signal.SIGKILL)
