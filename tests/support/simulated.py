@@ -47,6 +47,8 @@ def clock(monkeypatch: Any, tmp_path: Path) -> Iterator[Clock]:
         settings.ENV, mode=MODE, state_dir=tmp_path, artefact_dir=tmp_path / "artefacts",
         archive_dir=tmp_path / "archive",
         venue_gamma_url=f"{base}/gamma", venue_clob_url=f"{base}/clob",
+        venue_data_url=f"{base}/data", polygon_rpc_url=f"{base}/rpc",
+        spot_url=f"{base}/spot", feeds_url=f"{base}/feeds",
     )  # fmt: skip
     monkeypatch.setattr(settings, "ENV", here)
     registry.forget()
