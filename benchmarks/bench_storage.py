@@ -27,6 +27,7 @@ from django.test.runner import DiscoverRunner  # noqa: E402 - settings come firs
 
 from benchmarks.table import Row, report  # noqa: E402 - settings come first
 from config.kernel import vendor  # noqa: E402 - settings come first
+from markets import queries  # noqa: E402 - settings come first
 from markets.models import Event, Market, Quote  # noqa: E402 - settings come first
 
 ROWS, MARKETS, CYCLE = 600_000, 2000, 2000
@@ -131,11 +132,58 @@ def measure(frame: pl.DataFrame) -> dict[str, tuple[float, float, float]]:
     }
 
 
+def reading(frame: pl.DataFrame) -> list[Row]:
+    """What a cycle reads, with quotes of 70 months in the table: newest quotes and series."""
+    last = frame["observed_at"].max()
+    assert isinstance(last, datetime)
+    as_of = last + timedelta(minutes=30)
+    late = frame.group_by("market_id", maintain_order=True).last().select(frame.columns)
+    for month in range(1, 70):
+        old = late[month::70].with_columns(pl.col("observed_at").dt.offset_by(f"-{month}mo"))
+        vendor.append(Quote, old.with_columns(received_at=pl.col("observed_at")))
+    vendor.analyze(Quote)
+    ids = late["market_id"].to_list()
+    latest = [1e3 * seconds(lambda: queries.latest_quotes(ids, as_of=as_of)) for _ in range(7)]
+    assert len(queries.latest_quotes(ids, as_of=as_of)) == MARKETS
+    naive = 1e3 * seconds(
+        lambda: [Quote.objects.filter(market_id=i).latest("observed_at") for i in ids[:100]]
+    )
+    series = [seconds(lambda: queries.quote_series(ids, since=START, as_of=as_of)) for _ in "123"]
+    assert len(queries.quote_series(ids, since=START, as_of=as_of).price) >= ROWS
+    postgresql = connection.vendor == "postgresql"
+    return [
+        Row(
+            path="newest quote of 2,000 markets, 70 months",
+            ours=float(np.median(latest)),
+            naive=naive * MARKETS / 100,
+            naive_is="one query a market, scaled from 100",
+            target=20.0 if postgresql else None,
+            unit="ms",
+            higher_is_better=False,
+        ),
+        Row(
+            path="quote_series: 600k rows, 7 columns, 70 months",
+            ours=float(np.median(series)),
+            target=0.5 if postgresql else None,
+            unit="s",
+            higher_is_better=False,
+        ),
+    ]
+
+
+def seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
 def main() -> int:
     runner = DiscoverRunner(verbosity=0, interactive=False)
     databases = runner.setup_databases()
     try:
-        measured = measure(world())
+        frame = world()
+        measured = measure(frame)
+        read_back = reading(frame)
     finally:
         runner.teardown_databases(databases)
     rows = [
@@ -152,7 +200,7 @@ def main() -> int:
         for path, (ours, naive, peer) in measured.items()
     ]
     about = {"database": connection.vendor, "quotes": ROWS}
-    return report(f"storage_{connection.vendor}", rows, about=about)
+    return report(f"storage_{connection.vendor}", [*rows, *read_back], about=about)
 
 
 if __name__ == "__main__":
