@@ -157,10 +157,29 @@ def latest_quotes(market_ids: Sequence[int], *, as_of: datetime) -> pl.DataFrame
 
 
 def latest_books(market_ids: Sequence[int], *, as_of: datetime) -> dict[int, Book]:
-    """The newest book of each market received by `as_of`: its levels, else its top."""
-    rows = _latest(market_ids, as_of, {**LATEST, "levels": pl.Binary})
-    books = ((row["market_id"], _book(row)) for row in rows.iter_rows(named=True))
-    return {market_id: found for market_id, found in books if found is not None}
+    """The newest book of each market received by `as_of`.
+
+    A live top stands on the levels of the last whole book before it. A market whose stream broke
+    and has no snapshot since has no book: its last one may be wrong.
+    """
+    columns: Schema = {**LATEST, "levels": pl.Binary}
+    rows = _latest(market_ids, as_of, columns)
+    tops = rows.filter(pl.col("kind") == QuoteKind.BOOK_TOP)
+    whole = _probe(tops["market_id"].to_list(), as_of - RECENT, as_of, columns, kind=QuoteKind.BOOK)
+    deep = {row["market_id"]: _book(row) for row in whole.iter_rows(named=True)}
+    found = {}
+    for row in rows.iter_rows(named=True):
+        newest = None if _is_broken(row) else _book(row)
+        below = deep.get(row["market_id"])
+        if newest is not None:
+            found[row["market_id"]] = book.under_top(newest, below) if below else newest
+    return found
+
+
+def _is_broken(row: dict[str, object]) -> bool:
+    """Whether the stream noted here that it lost the book: a top that knows nothing at all."""
+    figures = ("price", "bid", "ask", "bid_depth", "ask_depth")
+    return row["kind"] == QuoteKind.BOOK_TOP and all(row[name] is None for name in figures)
 
 
 def _book(row: dict[str, object]) -> Book | None:
@@ -195,14 +214,22 @@ def _latest(market_ids: Sequence[int], as_of: datetime, columns: Schema) -> pl.D
 
 
 def _probe(
-    market_ids: Sequence[int], since: datetime | None, as_of: datetime, columns: Schema
+    market_ids: Sequence[int],
+    since: datetime | None,
+    as_of: datetime,
+    columns: Schema,
+    *,
+    kind: int | None = None,
 ) -> pl.DataFrame:
     """The newest rows of each market, observed at or after `since` and received by `as_of`."""
+    if not market_ids:
+        return pl.DataFrame(schema=dict(columns))
     condition, ids = vendor.among("m.id", market_ids)
     moment, latest = vendor.instant(as_of), vendor.instant(as_of + STAMPED_AHEAD)
     earliest = [] if since is None else [vendor.instant(since)]
     bounds = "{0}.observed_at <= %s AND {0}.received_at <= %s"
     bounds += "" if since is None else " AND {0}.observed_at >= %s"
+    bounds += "" if kind is None else f" AND {{0}}.kind = {int(kind)}"
     return vendor.read(
         f"SELECT {', '.join('q.' + name for name in columns)} FROM markets_market m "  # noqa: S608 - constants
         "JOIN markets_quote q ON q.market_id = m.id AND q.observed_at = ("

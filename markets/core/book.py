@@ -169,6 +169,18 @@ def synthetic(
     return Book(observed_at=observed_at, bids=_single(bid, bid_depth), asks=_single(ask, ask_depth))
 
 
+def under_top(top: Book, deep: Book) -> Book:
+    """The one-level book `top` with the levels of an earlier, whole book behind its best prices.
+
+    A side that is empty in `top` is empty; levels that lay before the best are gone by now.
+    """
+    return Book(
+        observed_at=top.observed_at,
+        bids=top.bids + tuple(x for x in deep.bids if top.bids and x.price < top.bids[0].price),
+        asks=top.asks + tuple(x for x in deep.asks if top.asks and x.price > top.asks[0].price),
+    )
+
+
 def _single(price: Amount, shares: Amount) -> tuple[Level, ...]:
     if price is None or shares is None or not isfinite(price) or not isfinite(shares):
         return ()

@@ -75,8 +75,8 @@ class LiveBook:
 
     `bid` 0 and `ask` = size mean an empty side. `stamp` is the venue's time, in milliseconds, of
     the last message applied, `snapshot_stamp` of the last whole book, `discarded_stamp` of the
-    newest change that came while the book could not be used; `gap` numbers the gaps. Times that end `_at` are ours, in
-    epoch seconds.
+    newest change that came while the book could not be used; `gap` numbers the gaps. Times that
+    end `_at` are ours, in epoch seconds.
     """
 
     __slots__ = (

@@ -86,6 +86,7 @@ class NewMarket:
     outcomes: tuple[str, ...]
     active: bool | None = None
     tick_size: Annotated[Decimal | None, "order_price_min_tick_size"] = None
+    event_message: Mapping[str, object] | None = None
     observed_at: Annotated[datetime, "timestamp"]
 
 

@@ -199,7 +199,7 @@ def test_the_number_of_queries_does_not_grow_with_the_markets(
     for market in many:
         quote(market, 1, price=0.5)
 
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         assert queries.facts(many, as_of=NOW).markets == 30
         assert len(queries.latest_quotes(many, as_of=seconds(2))) == 30
         assert len(queries.latest_books(many, as_of=seconds(2))) == 30

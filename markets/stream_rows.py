@@ -1,0 +1,139 @@
+"""What the stream writes: conflated tops, whole books, trades, ticks; one batch, one transaction.
+
+Runs beside the event loop. A book with a gap is written as a row without any price: until the next
+row with prices nobody can take the last ones for current.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import polars as pl
+import structlog
+
+from config.kernel import vendor
+from config.kernel.copy_format import Schema
+from markets import trades, unknown, versions
+from markets.core import book as books
+from markets.core.feed_terms import Heard
+from markets.core.live_book import LiveBook
+from markets.core.public_trades import Heard as TradeHeard
+from markets.core.wire_stream import Traded
+from markets.models import Market, Quote, QuoteKind
+
+log = structlog.get_logger()
+STEP = timedelta(milliseconds=1)
+MOMENT = pl.Datetime("us", "UTC")
+SCHEMA: Schema = {
+    "market_id": pl.Int64,
+    "observed_at": MOMENT,
+    "kind": pl.Int16,
+    "received_at": MOMENT,
+    **dict.fromkeys(("price", "bid", "ask", "last", "bid_depth", "ask_depth"), pl.Float64),
+    "levels": pl.Binary,
+}
+
+
+@dataclass(slots=True)
+class Recorded:
+    """What of one book is in the database: decides whether there is news."""
+
+    top: tuple[object, ...] | None = None
+    stamp: int = 0
+    top_at: float = 0.0
+    book_at: float = 0.0
+    gap: bool = True
+    at: datetime | None = None
+
+    def after(self, moment: datetime) -> datetime:
+        """The moment, or just after the row written last where the venue's clock is ahead."""
+        return moment if self.at is None else max(moment, self.at + STEP)
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one pass writes."""
+
+    quotes: list[tuple[object, ...]] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+
+
+def row_of(
+    market_id: int,
+    live: LiveBook,
+    was: Recorded,
+    *,
+    now: float,
+    top_every_s: float,
+    book_every_s: float,
+    levels: int,
+) -> tuple[object, ...] | None:
+    """The quote to write for one book now, if any; notes in `was` that it is written."""
+    received = datetime.fromtimestamp(now, UTC)
+    if not live.usable:
+        if was.gap:
+            return None
+        was.gap, was.top, was.at = True, None, was.after(received)
+        return (market_id, was.at, int(QuoteKind.BOOK_TOP), received, *(None,) * 7)
+    if live.is_crossed:
+        return None
+    top = live.top()
+    fresh = was.gap
+    whole = live.stamp != was.stamp and (fresh or now - was.book_at >= book_every_s)
+    moved = top != was.top and (fresh or now - was.top_at >= top_every_s)
+    if not (whole or moved or fresh):
+        return None
+    was.top, was.stamp, was.top_at, was.gap = top, live.stamp, now, False
+    # After a gap the venue's stamp may lie before our note of it: the book is seen standing now.
+    at = was.after(received) if fresh else datetime.fromtimestamp(live.stamp / 1000, UTC)
+    was.at = at
+    bid, ask = live.best()
+    mid = None if bid is None or ask is None else (bid + ask) / 2
+    last = None if live.last is None else float(live.last)
+    if whole or fresh:
+        was.book_at = now
+        depth = live.totals()
+        packed = books.pack(live.book(levels=levels))
+        kind = int(QuoteKind.BOOK)
+        return (market_id, at, kind, received, mid, bid, ask, last, *depth, packed)
+    depth = top[1], top[3]
+    kind = int(QuoteKind.BOOK_TOP)
+    return (market_id, at, kind, received, mid, bid, ask, last, *depth, None)
+
+
+def write(batch: Batch, *, as_of: datetime) -> int:
+    """Write a batch; returns the rows added. Harmless to repeat."""
+    added = 0
+    if batch.quotes:
+        frame = pl.DataFrame(batch.quotes, schema=dict(SCHEMA), orient="row")
+        added = vendor.append(Quote, frame)
+    told = [trade for heard in batch.heard for trade in heard.trades]
+    if told:
+        added += trades.record([_trade(t) for t in told], as_of=as_of)[trades.ADDED]
+    for heard in batch.heard:
+        for wrong in heard.refused:
+            unknown.refused(wrong, as_of=as_of)
+        for tick in heard.ticks:
+            _follow_tick(tick.condition_id, tick.new_tick, as_of=as_of)
+    return added
+
+
+def _trade(told: Traded) -> TradeHeard:
+    return TradeHeard(
+        token_id=told.token_id,
+        side=told.side,
+        price=told.price,
+        shares=told.shares,
+        traded_at=told.observed_at,
+        tx_hash=told.transaction_hash or "",
+    )
+
+
+def _follow_tick(condition_id: str, tick: Decimal, *, as_of: datetime) -> None:
+    """Orders on the old grid are refused from now on."""
+    found = Market.objects.filter(condition_id=condition_id).exclude(tick_size=tick)
+    changed = list(found.values_list("pk", flat=True))
+    if changed:
+        Market.objects.filter(pk__in=changed).update(tick_size=tick)
+        versions.keep(changed, as_of=as_of)
+        log.info("market.parameters_changed", market_id=changed[0], tick_size=str(tick))
