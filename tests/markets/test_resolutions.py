@@ -9,11 +9,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from markets import resolutions
+from config import cycle
+from markets import resolution_sources, resolutions
 from markets.adapters import http
 from markets.core.wire_resolution import Result
 from markets.models import Market, Notice, RawMessage, Resolution, ResolutionCase
-from tests.factories import MarketFactory
+from tests.factories import MarketFactory, PositionFactory
 from tests.markets import wire_payloads as say
 from tests.markets.result_sources import Venue, closed, ended, oracle
 from tests.moments import NOW
@@ -345,3 +346,16 @@ def test_a_market_before_a_person_is_not_settled_by_one_source_that_another_deni
     case = ResolutionCase.objects.get()
     assert case.settled_by == "gamma+clob+chain"
     assert "names Yes" in case.evidence
+
+
+def test_the_timetable_knows_which_markets_hold_money(
+    venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = ended()
+    PositionFactory(market=market)
+    venue.gamma[1] = closed()
+    venue.clob[1] = say.engine_market(1, winner=1)
+    monkeypatch.setattr(resolution_sources, "connect", lambda: venue.sources("gamma", "clob"))
+
+    assert cycle.results(as_of=NOW) == 0
+    assert "contradict" in ResolutionCase.objects.get().reason
