@@ -161,6 +161,8 @@ class Stream:
             elif not some and line.task is not None:
                 line.task.cancel()
         self.lines = [line for line in self.lines if line.feed.books]
+        # Whoever comes back starts with a whole book, as after a gap.
+        self._recorded = {t: was for t, was in self._recorded.items() if t in tokens}
 
     # -- connections
 

@@ -1,4 +1,4 @@
-"""What the stream writes: conflated tops, whole books, trades, ticks; one batch, one transaction.
+"""What the stream writes: conflated tops, whole books, trades, ticks; harmless to write again.
 
 Runs beside the event loop. A book with a gap is written as a row without any price: until the next
 row with prices nobody can take the last ones for current.

@@ -112,7 +112,8 @@ def test_what_it_wrote_survives_being_killed_once_each_and_is_what_rest_says(env
     assert again.returncode == 0, said
     figures = json.loads(told.splitlines()[-1])
     assert figures["usable"] == figures["tokens"] > 40
-    assert figures["connections"] == -(-figures["tokens"] // 40)
+    # Forty a connection; those of markets that ended leave room.
+    assert figures["connections"] >= -(-figures["tokens"] // 40) > 1
     after = set(rows(environment, "SELECT * FROM markets_quote"))
     assert after > set(before)
     assert set(rows(environment, "SELECT * FROM markets_publictrade")) >= set(trades)
