@@ -208,6 +208,9 @@ class WalletScore(models.Model):
     as_of = models.DateTimeField()
     events = models.PositiveIntegerField(help_text="ended events in the sample")
     enough = models.BooleanField(help_text="whether the sample reaches the minimum")
+    skilled = models.BooleanField(
+        default=False, help_text="whether skill above zero survives the test over all wallets"
+    )
     skill = models.FloatField(help_text="return on cost, shrunk towards zero by sample size")
     skill_low = models.FloatField(help_text="lower end of its 90 % interval")
     skill_high = models.FloatField()
