@@ -75,6 +75,22 @@ TIMETABLE: tuple[Slot, ...] = (
         why="a payout waits for nothing but the venue",
     ),
     Slot(
+        name="wallets",
+        task="markets.tasks.follow_wallets",
+        queue="ingest",
+        every_s=300,
+        demo_s=20,
+        why="a whale's trade is news for minutes; a wallet's record grows by the hour",
+    ),
+    Slot(
+        name="wallet scores",
+        task="markets.tasks.judge_wallets",
+        queue="ingest",
+        every_s=3600,
+        demo_s=60,
+        why="skill and mood change with results, not with every trade",
+    ),
+    Slot(
         name="calendar",
         task="markets.tasks.refresh_calendar",
         queue="ingest",

@@ -19,6 +19,8 @@ from markets import (
     spot,
     trades,
     universe,
+    wallet_trades,
+    wallets,
 )
 
 
@@ -109,3 +111,23 @@ def estimate_references(**_unknown: Any) -> None:
 def retain(**_unknown: Any) -> None:
     """Let what is older than the settings keep leave, by way of the archive."""
     retention.run(as_of=timezone.now(), clock=timezone.now)
+
+
+@shared_task(
+    queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=280, time_limit=300
+)
+def follow_wallets(**_unknown: Any) -> None:
+    """Keep the newest large trades, then ask how the positions of their wallets ended."""
+    wallet_trades.follow(as_of=timezone.now(), clock=timezone.now)
+    wallets.refresh_results(as_of=timezone.now(), clock=timezone.now)
+
+
+@shared_task(
+    queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=280, time_limit=300
+)
+def judge_wallets(**_unknown: Any) -> None:
+    """Meet the biggest holders, score every wallet, and say how each cohort leans."""
+    wallets.discover(as_of=timezone.now())
+    now = timezone.now()
+    wallets.score(as_of=now)
+    wallets.feel(as_of=now)
