@@ -84,11 +84,19 @@ TIMETABLE: tuple[Slot, ...] = (
     ),
     Slot(
         name="wallet scores",
-        task="markets.tasks.judge_wallets",
+        task="markets.tasks.score_wallets",
         queue="ingest",
-        every_s=3600,
+        every_s=86_400,
         demo_s=60,
-        why="skill and mood change with results, not with every trade",
+        why="skill changes with events that end, not with every trade",
+    ),
+    Slot(
+        name="cohort moods",
+        task="markets.tasks.feel_moods",
+        queue="ingest",
+        every_s=600,
+        demo_s=30,
+        why="which way the skilled lean is a feature of the next decision",
     ),
     Slot(
         name="calendar",

@@ -125,9 +125,15 @@ def follow_wallets(**_unknown: Any) -> None:
 @shared_task(
     queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=280, time_limit=300
 )
-def judge_wallets(**_unknown: Any) -> None:
-    """Meet the biggest holders, score every wallet, and say how each cohort leans."""
+def score_wallets(**_unknown: Any) -> None:
+    """Meet the biggest holders, then judge every wallet by how its positions ended."""
     wallets.discover(as_of=timezone.now())
-    now = timezone.now()
-    wallets.score(as_of=now)
-    wallets.feel(as_of=now)
+    wallets.score(as_of=timezone.now())
+
+
+@shared_task(
+    queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=100, time_limit=120
+)
+def feel_moods(**_unknown: Any) -> None:
+    """Say how the skilled and the whales lean on each followed market."""
+    wallets.feel(as_of=timezone.now())

@@ -46,6 +46,7 @@ TIMING = (
     "seconds_left",
     "market__resolution__payout_0",
 )
+FELT = ("mood", "wallets", "dollars")
 SKILLED, WHALES = "SKILLED", "WHALES"
 TIME = pl.Datetime("us", "UTC")
 Refusals = (http.VenueRefused, NotUnderstood, StuckCursor, TooDeep)
@@ -123,7 +124,10 @@ def score(*, as_of: datetime) -> int:
 
 
 def feel(*, as_of: datetime) -> int:
-    """The mood of each cohort on each followed market, from its large trades of the last week."""
+    """The mood of each cohort on each followed market, from its large trades of the last week.
+
+    One that is as before is not written again; returns rows written.
+    """
     skilled = set(
         _newest_scores(as_of=as_of).filter(skilled=True).values_list("wallet_id", flat=True)
     )
@@ -149,9 +153,10 @@ def feel(*, as_of: datetime) -> int:
         for (market_id, cohort), by_wallet in net.items()
         if (value := wallets.mood(list(by_wallet.values()))) is not None
     ]
-    if not rows:
+    fresh = _changed(rows, as_of=as_of)
+    if not fresh:
         return 0
-    return vendor.append(CohortMood, pl.DataFrame(rows, schema_overrides={"as_of": TIME}))
+    return vendor.append(CohortMood, pl.DataFrame(fresh, schema_overrides={"as_of": TIME}))
 
 
 def moods(market_ids: Sequence[int], *, cohort: str, as_of: datetime) -> Floats:
@@ -169,6 +174,22 @@ def top(*, category: str, limit: int, as_of: datetime) -> list[WalletScore]:
     """The best judged wallets of a category that have enough events, best first."""
     scores = _newest_scores(as_of=as_of, category=category).filter(enough=True)
     return list(scores.select_related("wallet").order_by("-skilled", "-skill_low")[:limit])
+
+
+def _changed(rows: Sequence[dict[str, object]], *, as_of: datetime) -> list[dict[str, object]]:
+    """Rows that differ from the newest of their market and cohort."""
+    stored = CohortMood.objects.filter(
+        market_id__in=[row["market_id"] for row in rows], as_of__lte=as_of
+    ).order_by("as_of")
+    newest = {
+        (market_id, cohort): felt
+        for market_id, cohort, *felt in stored.values_list("market_id", "cohort", *FELT)
+    }
+    return [
+        row
+        for row in rows
+        if newest.get((row["market_id"], row["cohort"])) != [row[name] for name in FELT]
+    ]
 
 
 def _newest_scores(*, as_of: datetime, category: str = "") -> QuerySet[WalletScore]:

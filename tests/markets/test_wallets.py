@@ -205,13 +205,14 @@ def test_the_mood_of_the_skilled_is_known_only_where_enough_of_them_traded() -> 
         wallet_trades.follow(as_of=NOW, venue=service({"/v2/trades": rows}))
     wallets.score(as_of=NOW)
 
-    wallets.feel(as_of=NOW)
+    written = [wallets.feel(as_of=at) for at in (NOW, ahead(60))]
 
     found = wallets.moods([felt.pk, silent.pk], cohort=wallets.SKILLED, as_of=NOW)
     assert found[0] == pytest.approx(1 / 3)
     assert np.isnan(found[1])
     assert np.isnan(wallets.moods([felt.pk], cohort=wallets.SKILLED, as_of=ago(1))).all()
     assert CohortMood.objects.get().wallets == 3
+    assert written == [1, 0], "an unchanged mood is not written again"
 
 
 def test_an_informed_wallet_that_trades_again_is_told_loudly() -> None:
