@@ -63,7 +63,7 @@ TIMETABLE: tuple[Slot, ...] = (
         task="markets.tasks.refresh_universe",
         queue="ingest",
         every_s=60,
-        demo_s=None,
+        demo_s=30,
         why="between two catalogue passes markets end and become too thin to follow",
     ),
     Slot(
@@ -103,7 +103,7 @@ TIMETABLE: tuple[Slot, ...] = (
         task="markets.tasks.refresh_calendar",
         queue="ingest",
         every_s=21600,
-        demo_s=120,
+        demo_s=60,
         why="releases move prices at an hour known long before; links follow the universe",
     ),
     Slot(
@@ -111,7 +111,7 @@ TIMETABLE: tuple[Slot, ...] = (
         task="markets.tasks.check_contracts",
         queue="ingest",
         every_s=3600,
-        demo_s=300,
+        demo_s=120,
         why="a field that the venue renames would go quiet, not wrong",
     ),
     Slot(
@@ -167,7 +167,7 @@ TIMETABLE: tuple[Slot, ...] = (
         task="markets.tasks.retain",
         queue="ingest",
         every_s=86_400,
-        demo_s=None,
+        demo_s=120,
         why="every table stays as large as its window; next month's partitions are made ahead",
     ),
     Slot(
@@ -183,7 +183,7 @@ TIMETABLE: tuple[Slot, ...] = (
         task="markets.tasks.collect_trades",
         queue="ingest",
         every_s=120,
-        demo_s=None,
+        demo_s=15,
         why="the stream names no wallets and misses what was traded while it was down",
     ),
     Slot(
@@ -191,7 +191,7 @@ TIMETABLE: tuple[Slot, ...] = (
         task="markets.tasks.fetch_history",
         queue="ingest",
         every_s=1800,
-        demo_s=None,
+        demo_s=60,
         why="a market is judged by its past too, also by the past in which we were down",
     ),
     Slot(
@@ -207,7 +207,7 @@ TIMETABLE: tuple[Slot, ...] = (
         task="markets.tasks.record_funding",
         queue="ingest",
         every_s=300,
-        demo_s=60,
+        demo_s=30,
         why="the rate moves slowly until it is paid; the funding guard wants its age in minutes",
     ),
     Slot(

@@ -8,7 +8,13 @@ from typing import Any
 from config.kernel import revise
 from config.kernel.models import VersionedSettings
 from config.kernel.modes import Mode
-from markets.models import IngestSettings
+from markets.models import (
+    ContextSettings,
+    HistorySettings,
+    IngestSettings,
+    SpotSettings,
+    StreamSettings,
+)
 from mlops.models import LearningSettings
 from predictions.models import PredictionSettings
 from risk.models import RiskLimits
@@ -24,9 +30,39 @@ PRESET: tuple[tuple[type[VersionedSettings], Mapping[str, Any]], ...] = (
             "min_epoch_seconds_left": 10,
             "max_epoch_lead_s": 120,
             "epoch_assets": "btc eth",
-            "epoch_windows": "1m 2m",
+            "epoch_windows": "1m 2m 1h 1d",
             "max_days_left": 1,
             "stale_after_s": 30,
+        },
+    ),
+    (
+        StreamSettings,
+        {"silent_after_s": 20, "snapshot_within_s": 3, "top_every_s": 2, "book_every_s": 15},
+    ),
+    (SpotSettings, {"assets": "btc eth", "stale_after_s": 15}),
+    (
+        HistorySettings,
+        {
+            "backfill_days": 1,
+            "backfill_fidelity_min": 1,
+            "quotes_days": 7,
+            "trades_days": 7,
+            "spot_days": 7,
+            "news_days": 7,
+            "notices_days": 7,
+            "raw_days": 7,
+        },
+    ),
+    (
+        ContextSettings,
+        {
+            # One trade of a hundred is so large here, and every wallet trades many times an hour.
+            "whale_usd": 1_000,
+            "large_trade_usd": 100,
+            "min_wallet_events": 10,
+            "informed_hours": 1,
+            "max_wallets": 60,
+            "calendar_notice_hours": 48,
         },
     ),
     (PredictionSettings, {"max_quote_age_s": 60}),

@@ -1,6 +1,6 @@
 """The venue's routes over the world: path, query and second in; status and JSON out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sandbox import data_service, exchanges, feeds, listing, node
 from sandbox.core import names, shapes
 from sandbox.core.families import Kind
-from sandbox.core.world import Happening, UnknownMarket, World
+from sandbox.core.world import LAUNCH_DIGITS, Happening, UnknownMarket, World
 from sandbox.routes import Answer, Posted, Query, Refused, Reply, flag, one, reply_of
 
 PAGE = 100
@@ -144,13 +144,7 @@ class StandIn:
         return shapes.event(self._slugged(slug, second), second)
 
     def _slugged(self, slug: str, second: int) -> Happening:
-        tail = slug.rsplit("-", 1)[-1]
-        if not tail.isdigit():
-            raise UnknownMarket(f"no event {slug} is listed")
-        for family in self.world.families:
-            number = int(tail)
-            if family.kind is Kind.EPOCH:
-                number += family.code * 10_000_000_000
+        for number in self._numbers_of(slug):
             try:
                 happening = self.world.happening(number)
             except UnknownMarket:
@@ -158,6 +152,17 @@ class StandIn:
             if names.slug(happening) == slug and second >= happening.opens_at:
                 return happening
         raise UnknownMarket(f"no event {slug} is listed")
+
+    def _numbers_of(self, slug: str) -> Iterator[int]:
+        """The events that this slug may mean."""
+        tail = slug.rsplit("-", 1)[-1]
+        if slug.startswith("sim-"):
+            yield from [int(tail)] if tail.isdigit() else []
+            return
+        for family in self.world.families:
+            launch = names.launch_of(slug, family) if family.kind is Kind.EPOCH else None
+            if launch is not None:
+                yield family.code * LAUNCH_DIGITS + launch
 
     def event(self, key: str, second: int) -> dict[str, Any]:
         """One Gamma event by id."""

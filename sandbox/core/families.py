@@ -29,7 +29,8 @@ class Family:
     Attributes
     ----------
     every_s, life_s
-        Seconds between launches; shortest and longest life.
+        Seconds between launches; shortest and longest life. A series of days runs from noon to noon
+        in New York, so that two of its days a year are an hour off.
     compression
         Planted bias: quoted logit = this × true logit (around 1 / outcomes) + noise.
     noise
@@ -116,6 +117,20 @@ BTC = Family(
     asset="btc",
     window_s=60,
 )
+HOUR_S, DAY_S = 3_600, 86_400
+HOURLY = replace(
+    BTC, code=12, name="btc-hourly", every_s=HOUR_S, life_s=(HOUR_S, HOUR_S), window_s=HOUR_S
+)
+DAILY = replace(
+    BTC, code=14, name="btc-daily", every_s=DAY_S, life_s=(DAY_S, DAY_S), window_s=DAY_S
+)
+# These are named by New York's clock, as on the venue, and found by no other means.
+BY_CLOCK: tuple[Family, ...] = (
+    HOURLY,
+    replace(HOURLY, code=13, name="eth-hourly", asset="eth"),
+    DAILY,
+    replace(DAILY, code=15, name="eth-daily", asset="eth"),
+)
 DEMO: tuple[Family, ...] = (
     SPORTS,
     POLITICS,
@@ -127,10 +142,13 @@ DEMO: tuple[Family, ...] = (
     replace(
         BTC, code=8, every_s=120, life_s=(120, 120), window_s=120, name="eth-updown", asset="eth"
     ),
+    *BY_CLOCK,
 )
 
 
 def _slower(family: Family, factor: int) -> Family:
+    if family in BY_CLOCK:
+        return family
     if family.kind is Kind.EPOCH:
         window = {60: 300, 120: 900}[family.window_s]
         return replace(family, every_s=window, life_s=(window, window), window_s=window)
@@ -160,4 +178,4 @@ PRESETS: dict[str, tuple[Family, ...]] = {
     "large": LARGE,
     "hours": tuple(_slower(family, 20) for family in DEMO),
 }
-LABELS = {60: "1m", 120: "2m", 300: "5m", 900: "15m"}
+LABELS = {60: "1m", 120: "2m", 300: "5m", 900: "15m", HOUR_S: "hourly", DAY_S: "daily"}

@@ -1,11 +1,11 @@
 """Identifiers and wording of the generated markets; an identifier carries its number."""
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sandbox.core.families import LABELS, Kind
-from sandbox.core.world import MAX_CHILDREN, Happening, UnknownMarket
+from sandbox.core.families import DAY_S, HOUR_S, LABELS, Family, Kind
+from sandbox.core.world import MAX_CHILDREN, NEW_YORK, NOON, Happening, UnknownMarket
 
 PLACES: Final = (
     "Harbour", "Northfield", "Eastmoor", "Westbrook", "Redhill", "Silverlake", "Oakridge",
@@ -81,9 +81,41 @@ def event_of(market_number: int) -> tuple[int, int]:
 def slug(happening: Happening) -> str:
     """Event slug; epochs are named as the venue names them."""
     family = happening.family
-    if family.kind is Kind.EPOCH:
+    if family.kind is not Kind.EPOCH:
+        return f"sim-{family.name}-{happening.number}"
+    if family.window_s < HOUR_S:
         return f"{family.asset}-updown-{LABELS[family.window_s]}-{happening.starts_at}"
-    return f"sim-{family.name}-{happening.number}"
+    return f"{ASSETS[family.asset].lower()}-up-or-down-{_clock(happening)}"
+
+
+def _clock(happening: Happening) -> str:
+    """An hour is named by its start, a day by the date of its end, both in New York."""
+    if happening.family.window_s == DAY_S:
+        end = datetime.fromtimestamp(happening.ends_at, NEW_YORK)
+        return f"on-{end:%B}-{end.day}-{end.year}".lower()
+    start = datetime.fromtimestamp(happening.starts_at, NEW_YORK)
+    return f"{start:%B}-{start.day}-{start.year}-{start:%I}{start:%p}-et".lower().replace("-0", "-")
+
+
+def launch_of(slug: str, family: Family) -> int | None:
+    """The second that the slug of an up/down event of this family names as its start, if any."""
+    if family.window_s < HOUR_S:
+        tail = slug.rsplit("-", 1)[-1]
+        return int(tail) if tail.isdigit() else None
+    named = slug.removeprefix(f"{ASSETS[family.asset].lower()}-up-or-down-")
+    form = "on-%B-%d-%Y" if family.window_s == DAY_S else "%B-%d-%Y-%I%p-et"
+    try:
+        wall = datetime.strptime(named, form)  # noqa: DTZ007 - a wall clock, placed in New York next
+    except ValueError:
+        return None
+    if family.window_s == DAY_S:
+        wall = datetime.combine(wall - timedelta(days=1), NOON)
+    return int(wall.replace(tzinfo=NEW_YORK).timestamp())
+
+
+def series(family: Family) -> str:
+    """Slug of the series that an up/down family belongs to."""
+    return f"{family.asset}-up-or-down-{LABELS[family.window_s]}"
 
 
 def market_slug(happening: Happening, child: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sandbox.core import names, tape
-from sandbox.core.families import LABELS, Kind
+from sandbox.core.families import HOUR_S, LABELS, Kind
 from sandbox.core.ladder import Ladder, ladder, tick_size
 from sandbox.core.world import Happening
 
@@ -61,8 +61,7 @@ def event(happening: Happening, second: int, *, nested: bool = True) -> dict[str
 
 def _epoch(happening: Happening, second: int) -> dict[str, Any]:
     family = happening.family
-    window = LABELS[family.window_s]
-    series = f"{family.asset}-up-or-down-{window}"
+    window, series = LABELS[family.window_s], names.series(family)
     meta: dict[str, float] = {}
     if second >= happening.starts_at:
         meta["priceToBeat"] = happening.reference
@@ -130,14 +129,16 @@ def market(happening: Happening, child: int, second: int, *, nested: bool = True
     }
     body |= _prices(happening, child, second)
     if family.kind is Kind.EPOCH:
-        window = LABELS[family.window_s]
         body["eventStartTime"] = iso(happening.starts_at)
-        body["cryptoMarketConfig"] = {
-            "id": f"{family.asset}-{window}-simulated",
-            "asset": family.asset,
-            "duration": window,
-            "twapEnabled": False,
-        }
+        # Hours and days come without it: their slug alone says what they are.
+        if family.window_s < HOUR_S:
+            window = LABELS[family.window_s]
+            body["cryptoMarketConfig"] = {
+                "id": f"{family.asset}-{window}-simulated",
+                "asset": family.asset,
+                "duration": window,
+                "twapEnabled": False,
+            }
     if family.kind is Kind.EXCLUSIVE:
         body["negRiskMarketID"] = "0x" + names.condition_id(happening, 0)[2:][::-1]
     if nested:

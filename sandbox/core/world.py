@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +12,15 @@ from scipy.special import expit, logit, ndtr
 
 from sandbox.core import chance, spot
 from sandbox.core.chance import Floats
-from sandbox.core.families import PRESETS, Ending, Family, Kind
+from sandbox.core.families import DAY_S, HOUR_S, PRESETS, Ending, Family, Kind
 
 LISTED_AHEAD_S = 120  # epoch markets are listed before their window opens
 RESOLVES_WITHIN_S = (2, 8)
 DISPUTE_S = 180
 MAX_CHILDREN = 10
 LAUNCH_DIGITS = 10_000_000_000
+NEW_YORK = ZoneInfo("America/New_York")
+NOON = time(12)
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
 FLOOR = 0.004
 Seconds = NDArray[np.int64]
@@ -113,13 +117,12 @@ class World:
 
     def listed(self, second: int) -> list[Happening]:
         """Events that are listed and not yet resolved at `second`."""
-        near = self.between(second - self._longest(), second + LISTED_AHEAD_S)
+        near = self._living(second, second + LISTED_AHEAD_S)
         return [h for h in near if h.opens_at <= second < h.closed_at]
 
     def resolved(self, since: int, until: int) -> list[Happening]:
         """Events whose result was published in `[since, until)`."""
-        early = since - self._longest()
-        return [h for h in self.between(early, until) if since <= h.closed_at < until]
+        return [h for h in self._living(since, until) if since <= h.closed_at < until]
 
     def opened(self, before: int, after: int) -> list[Happening]:
         """Events that were listed in (before, after]."""
@@ -129,18 +132,24 @@ class World:
     def between(self, since: int, until: int) -> Iterator[Happening]:
         """Events launched in `[since, until]`, family by family."""
         for family in self.families:
-            first = -(-since // family.every_s) * family.every_s
-            for launch in range(first, until + 1, family.every_s):
-                yield self.happening(family.code * LAUNCH_DIGITS + launch)
+            yield from self._of(family, since, until)
+
+    def _living(self, since: int, until: int) -> Iterator[Happening]:
+        """Events that may live in `[since, until]`: of each family those of its longest life."""
+        for family in self.families:
+            yield from self._of(family, since - _longest(family), until)
+
+    def _of(self, family: Family, since: int, until: int) -> Iterator[Happening]:
+        for launch in _launches(family, since, until):
+            yield self.happening(family.code * LAUNCH_DIGITS + int(launch))
 
     def index(self, family: Family, second: int, *, closed_for_s: int = 0) -> Seconds:
         """Numbers of one family's listed events, or of those that closed within a time.
 
         Costs arithmetic on the launches only: no event is generated.
         """
-        longest = family.life_s[1] + RESOLVES_WITHIN_S[1] + 1 + closed_for_s
-        first = -(-(second - longest) // family.every_s) * family.every_s
-        launches = np.arange(first, second + _ahead(family) + 1, family.every_s, dtype=np.int64)
+        earliest = second - _longest(family) - closed_for_s
+        launches = _launches(family, earliest, second + _ahead(family))
         life, wait = _lives(self.seed, family, launches)
         closed_at = launches + life + wait
         if closed_for_s:
@@ -160,15 +169,12 @@ class World:
         found = [h for h in self.between(second - span, second) if h.opens_at <= second]
         return sorted(found, key=lambda h: h.starts_at)
 
-    def _longest(self) -> int:
-        return max(f.life_s[1] for f in self.families) + RESOLVES_WITHIN_S[1] + 1
-
 
 @lru_cache(maxsize=2048)
 def _happening(seed: int, preset: str, number: int) -> Happening:
     code, launch = divmod(number, LAUNCH_DIGITS)
     family = next((f for f in PRESETS[preset] if f.code == code), None)
-    if family is None or launch <= 0 or launch % family.every_s:
+    if family is None or launch <= 0 or not len(_launches(family, launch, launch)):
         raise UnknownMarket(f"no event {number} was ever launched in the {preset} world")
     life, wait = (int(part[0]) for part in _lives(seed, family, np.array([launch])))
     ahead = _ahead(family)
@@ -195,6 +201,26 @@ def _happening(seed: int, preset: str, number: int) -> Happening:
     )
 
 
+def _launches(family: Family, since: int, until: int) -> Seconds:
+    """When its events start in `[since, until]`."""
+    if family.window_s == DAY_S:
+        days = range((until - since) // DAY_S + 2)
+        first = datetime.fromtimestamp(since, NEW_YORK).date()
+        noons = (_noon(datetime.combine(first + timedelta(days=n), NOON)) for n in days)
+        return np.array([at for at in noons if since <= at <= until], dtype=np.int64)
+    first_at = -(-since // family.every_s) * family.every_s
+    return np.arange(first_at, until + 1, family.every_s, dtype=np.int64)
+
+
+def _noon(wall: datetime) -> int:
+    return int(wall.replace(tzinfo=NEW_YORK).timestamp())
+
+
+def _longest(family: Family) -> int:
+    slack = HOUR_S if family.window_s == DAY_S else 0
+    return family.life_s[1] + slack + RESOLVES_WITHIN_S[1] + 1
+
+
 def _ahead(family: Family) -> int:
     return LISTED_AHEAD_S if family.kind is Kind.EPOCH else 0
 
@@ -205,6 +231,10 @@ def _lives(seed: int, family: Family, launches: Seconds) -> tuple[Seconds, Secon
     numbers = family.code * LAUNCH_DIGITS + launches
     luck = chance.uniform(seed, 1, numbers)
     life = low + np.round(luck * (high - low) / 10).astype(np.int64) * 10
+    if family.window_s == DAY_S:
+        walls = [datetime.fromtimestamp(at, UTC).astimezone(NEW_YORK) for at in launches.tolist()]
+        ends = [_noon(wall.replace(tzinfo=None) + timedelta(days=1)) for wall in walls]
+        life = np.array(ends, dtype=np.int64) - launches
     wait = RESOLVES_WITHIN_S[0] + (chance.word(seed, 2, numbers) % np.uint64(7)).astype(np.int64)
     return life, wait
 
@@ -213,8 +243,8 @@ def _epoch(
     seed: int, family: Family, launch: int, seconds: NDArray[np.int64]
 ) -> tuple[Floats, float, float]:
     path = spot.price(seed, family.asset, seconds)
-    end = launch + family.window_s
-    reference, final = path[seconds == launch][0], path[seconds == end][0]
+    end = seconds[-1]
+    reference, final = path[seconds == launch][0], path[-1]
     left = spot.SIGMA * np.sqrt(np.maximum(end - seconds, 1e-9))
     ahead = np.where(seconds < launch, 0.0, np.log(path / reference))
     return np.asarray(ndtr(ahead / left), dtype=np.float64)[None, :], float(reference), float(final)
