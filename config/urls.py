@@ -8,7 +8,7 @@ from django.utils.functional import lazy
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from config.pages import backtests, health, market, markets, overview
+from config.pages import backtests, data, health, market, markets, overview
 from markets import api as markets_api
 from mlops import api as mlops_api
 from predictions import api as predictions_api
@@ -45,6 +45,7 @@ urlpatterns = [
     path("", overview.page, name="overview"),
     path("markets/", markets.page, name="markets"),
     path("markets/<int:market_id>/", market.page, name="market"),
+    path("data/", data.page, name="data"),
     path("backtests/", backtests.page, name="backtests"),
     path("backtests/<int:backtest_id>/report/", backtests.report, name="backtest_report"),
     path(

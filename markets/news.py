@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
+from django.db.models import Max
 
 from config.kernel.clocks import Clock, given
 from markets import polling
@@ -130,7 +131,14 @@ def states(*, as_of: datetime) -> list[SourceState]:
     config = ContextSettings.objects.current(as_of=as_of).as_config()
     on, off = choose(config, _access())
     kept = {state.url: state for state in FetchState.objects.filter(url__in=[s.key for s in on])}
-    rows = [_state(source, kept.get(source.key), as_of=as_of) for source in on]
+    newest = dict(
+        NewsItem.objects.filter(source__in=[s.name for s in on], received_at__lte=as_of)
+        .values_list("source")
+        .annotate(newest=Max("received_at"))
+    )
+    rows = [
+        _state(source, kept.get(source.key), newest.get(source.name), as_of=as_of) for source in on
+    ]
     return rows + [
         SourceState(
             name=o.name,
@@ -147,13 +155,9 @@ def states(*, as_of: datetime) -> list[SourceState]:
     ]
 
 
-def _state(source: NewsSource, kept: FetchState | None, *, as_of: datetime) -> SourceState:
-    newest = (
-        NewsItem.objects.filter(source=source.name, received_at__lte=as_of)
-        .order_by("-received_at")
-        .values_list("received_at", flat=True)
-        .first()
-    )
+def _state(
+    source: NewsSource, kept: FetchState | None, newest: datetime | None, *, as_of: datetime
+) -> SourceState:
     why = "not asked yet" if kept is None else kept.error or "answers"
     return SourceState(
         name=source.name,

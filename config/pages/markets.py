@@ -28,7 +28,10 @@ def page(request: HttpRequest) -> HttpResponse:
     """One page of markets, filtered by words, category and standing."""
     scope = request.GET.get("scope", "tracked")
     wanted, category = request.GET.get("q", "").strip(), request.GET.get("category", "")
+    reason = request.GET.get("reason", "")
     found = _ordered(_filtered(scope, wanted, category), scope)
+    if reason:
+        found = found.filter(filter_reason=reason)
     shown = Paginator(found, PAGE).get_page(request.GET.get("page"))
     categories = Market.objects.exclude(category="").values_list("category", flat=True)
     return render(
@@ -42,6 +45,8 @@ def page(request: HttpRequest) -> HttpResponse:
             "scopes": SCOPES,
             "wanted": wanted,
             "category": category,
+            "reason": reason,
+            "reason_words": phrase(reason) if reason else None,
             "categories": categories.distinct().order_by("category"),
         },
     )

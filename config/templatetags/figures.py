@@ -71,3 +71,28 @@ def score(value: float | Missing | None) -> str:
     ('0.05298', '–')
     """
     return NOTHING if value is None or isinstance(value, Missing) else f"{value:.5f}"
+
+
+@register.filter
+def dollars(price: float | Missing | None) -> str:
+    """A price in dollars with as many decimals as its size asks for.
+
+    >>> dollars(98123.4), dollars(2.34567), dollars(None)
+    ('$98,123.40', '$2.3457', '–')
+    """
+    if price is None or isinstance(price, Missing):
+        return NOTHING
+    return f"${price:,.{2 if abs(price) >= 100 else 4}f}"
+
+
+@register.filter
+def signed(value: float | Missing | None, decimals: int = 1) -> str:
+    """A number with its sign; zero has none.
+
+    >>> signed(1.26), signed(-0.5, 2), signed(0.0), signed(-0.01)
+    ('+1.3', '−0.50', '0.0', '0.0')
+    """
+    if value is None or isinstance(value, Missing):
+        return NOTHING
+    text = f"{value:+.{decimals}f}"
+    return text[1:] if not float(text) else text.replace("-", "−")
