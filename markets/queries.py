@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,7 +14,7 @@ from markets import spot_prices
 from markets.core import book
 from markets.core.book import Book
 from markets.core.series import Floats, Ints, MarketFacts, QuoteSeries
-from markets.models import Market, QuoteKind
+from markets.models import Market, Quote, QuoteKind
 
 log = structlog.get_logger()
 
@@ -87,6 +88,7 @@ def quote_series(market_ids: Sequence[int], *, since: datetime, as_of: datetime)
             vendor.instant(as_of + STAMPED_AHEAD),
         ],
         SERIES,
+        by="market_id",
     )
     place = pl.DataFrame({"market_id": list(market_ids)}, schema={"market_id": pl.Int64})
     rows = rows.join(place.with_row_index("row"), on="market_id").sort(
@@ -224,21 +226,11 @@ def _probe(
     """The newest rows of each market, observed at or after `since` and received by `as_of`."""
     if not market_ids:
         return pl.DataFrame(schema=dict(columns))
-    condition, ids = vendor.among("m.id", market_ids)
-    moment, latest = vendor.instant(as_of), vendor.instant(as_of + STAMPED_AHEAD)
-    earliest = [] if since is None else [vendor.instant(since)]
-    bounds = "{0}.observed_at <= %s AND {0}.received_at <= %s"
-    bounds += "" if since is None else " AND {0}.observed_at >= %s"
-    bounds += "" if kind is None else f" AND {{0}}.kind = {int(kind)}"
-    return vendor.read(
-        f"SELECT {', '.join('q.' + name for name in columns)} FROM markets_market m "  # noqa: S608 - constants
-        "JOIN markets_quote q ON q.market_id = m.id AND q.observed_at = ("
-        f"SELECT x.observed_at FROM markets_quote x "
-        f"WHERE x.market_id = m.id AND {bounds.format('x')} "
-        "ORDER BY x.observed_at DESC LIMIT 1) "
-        f"WHERE {condition} AND {bounds.format('q')}",
-        [latest, moment, *earliest, ids, latest, moment, *earliest],
-        columns,
+    bounds: dict[str, Any] = {"observed_at <=": as_of + STAMPED_AHEAD, "received_at <=": as_of}
+    bounds |= {} if since is None else {"observed_at >=": since}
+    bounds |= {} if kind is None else {"kind =": int(kind)}
+    return vendor.newest(
+        Quote, market_ids, columns, key="market_id", at="observed_at", where=bounds
     )
 
 

@@ -16,6 +16,7 @@ from config.kernel.copy_format import (
     Column,
     Schema,
     decode,
+    decode_gathered,
     encode,
     wires_of,
 )
@@ -87,8 +88,10 @@ def _known(cursor: Any, table: Table, frame: pl.DataFrame) -> int:
     return int(cursor.fetchone()[0])
 
 
-def read(cursor: Any, sql: str, params: Sequence[Any], schema: Schema) -> pl.DataFrame:
-    """The rows of a query as a frame."""
+def read(
+    cursor: Any, sql: str, params: Sequence[Any], schema: Schema, by: str | None = None
+) -> pl.DataFrame:
+    """The rows of a query as a frame; those of one value of `by` travel as one."""
     wires = wires_of(schema)
     if wires is None:
         cursor.execute(f"SELECT {names(schema)} FROM ({sql}) AS asked", params)
@@ -97,14 +100,36 @@ def read(cursor: Any, sql: str, params: Sequence[Any], schema: Schema) -> pl.Dat
             for row in cursor.fetchall()
         ]
         return pl.DataFrame(rows, schema=dict(schema), orient="row")
-    cells = ", ".join(
-        f"coalesce({quoted(name)}::{wire}, {ABSENT[wire]})" for name, wire in wires.items()
-    )
-    statement = f"COPY (SELECT {cells} FROM ({sql}) AS asked) TO STDOUT (FORMAT binary)"
-    bound = cursor.mogrify(statement, params)  # COPY takes no parameters
-    with connection.wrap_database_errors, cursor.copy(bound) as copy:
-        frame = decode(b"".join(bytes(block) for block in copy), wires)
+    cells = {
+        name: f"coalesce({quoted(name)}::{wire}, {ABSENT[wire]})" for name, wire in wires.items()
+    }
+    if by is None:
+        data = _copied(cursor, f"SELECT {', '.join(cells.values())} FROM ({sql}) AS asked", params)
+        frame = decode(data, wires)
+    else:
+        # A message a row is what takes the time, here and on the server.
+        arrays = ", ".join(f"array_agg({cells[name]})" for name in wires if name != by)
+        gathered = f"SELECT {cells[by]}, {arrays} FROM ({sql}) AS asked GROUP BY {quoted(by)}"
+        frame = decode_gathered(_copied(cursor, gathered, params), wires, by)
     return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+
+
+def _copied(cursor: Any, sql: str, params: Sequence[Any]) -> bytes:
+    bound = cursor.mogrify(f"COPY ({sql}) TO STDOUT (FORMAT binary)", params)  # no parameters there
+    with connection.wrap_database_errors, cursor.copy(bound) as copy:
+        # Copied at once: hundreds of thousands of views kept until the end take thrice as long.
+        return b"".join([bytes(block) for block in copy])
+
+
+def newest(table: str, columns: Sequence[str], *, key: str, at: str, where: Sequence[str]) -> str:
+    """SQL for `vendor.newest`: one index probe a value, into the months that `where` leaves."""
+    bounds = "".join(f" AND {condition} %s" for condition in where)
+    return (
+        f"SELECT {', '.join('q.' + name for name in columns)} "
+        "FROM unnest(%s::bigint[]) AS asked (value) CROSS JOIN LATERAL ("
+        f"SELECT {', '.join(columns)} FROM {table} WHERE {key} = asked.value{bounds} "
+        f"ORDER BY {at} DESC FETCH FIRST 1 ROW WITH TIES) AS q"
+    )
 
 
 def _wire(declared: str) -> str:

@@ -45,8 +45,23 @@ def upsert(
     return added, changed
 
 
-def read(cursor: Any, sql: str, params: Sequence[Any], schema: Schema) -> pl.DataFrame:
-    """The rows of a query as a frame."""
+def newest(table: str, columns: Sequence[str], *, key: str, at: str, where: Sequence[str]) -> str:
+    """SQL for `vendor.newest`: one index probe a value."""
+    inner = "".join(f" AND x.{condition} %s" for condition in where)
+    outer = inner.replace(" AND x.", " AND q.")
+    return (
+        f"SELECT {', '.join('q.' + name for name in columns)} FROM json_each(%s) AS asked "
+        f"JOIN {table} AS q ON q.{key} = asked.value AND q.{at} = ("
+        f"SELECT x.{at} FROM {table} AS x WHERE x.{key} = asked.value{inner} "
+        f"ORDER BY x.{at} DESC LIMIT 1){outer}"
+    )
+
+
+def read(
+    cursor: Any, sql: str, params: Sequence[Any], schema: Schema, by: str | None = None
+) -> pl.DataFrame:
+    """The rows of a query as a frame; `by` means nothing here."""
+    del by
     times = {name for name, dtype in schema.items() if dtype == pl.Datetime}
     # An expression has no declared type, so the driver hands the text over instead of parsing it.
     cells = ", ".join(f"{quoted(n)} || ''" if n in times else quoted(n) for n in schema)

@@ -23,6 +23,8 @@ ABSENT = {
     "float8": "'NaN'::float8",
     "timestamptz": "'-infinity'::timestamptz",
 }
+# Bytes before the items of an array (its size, five words) and of an item (its size, 8 bytes).
+ARRAY_HEAD, ITEM = 24, 12
 LEAST = np.iinfo(np.int64).min
 DType = pl.DataType | type[pl.DataType]
 Schema = Mapping[str, DType]
@@ -128,6 +130,28 @@ def decode(data: bytes, wires: Mapping[str, str]) -> pl.DataFrame:
         [_column(name, wire, rows[name]) for name, wire in wires.items()],
         schema=list(wires),
     )
+
+
+def decode_gathered(data: bytes, wires: Mapping[str, str], by: str) -> pl.DataFrame:
+    """Columns of a COPY with one row a value of `by` (int8) and an array of each other column.
+
+    Arrays of a row are equally long, their items 8 bytes wide, `ABSENT` values stand for NULL.
+    """
+    others = [name for name in wires if name != by]
+    at, keys, counts, parts = len(SIGNATURE), [], [], []
+    while data[at : at + 2] != TRAILER:
+        keys.append(data[at + 6 : at + 14])
+        at += 14
+        size = 4 + int.from_bytes(data[at : at + 4], "big")
+        items = np.frombuffer(data, np.uint8, size * len(others), at).reshape(len(others), size)
+        parts.append(items[:, ARRAY_HEAD:].reshape(len(others), -1, ITEM)[:, :, 4:])
+        counts.append(parts[-1].shape[1])
+        at += size * len(others)
+    empty = np.empty((len(others), 0, 8), np.uint8)
+    joined = np.concatenate([empty, *parts], axis=1)
+    raw = {name: joined[k].reshape(-1).view(FIXED[wires[name]]) for k, name in enumerate(others)}
+    raw[by] = np.repeat(np.frombuffer(b"".join(keys), FIXED[wires[by]]), counts)
+    return pl.DataFrame([_column(name, wire, raw[name]) for name, wire in wires.items()])
 
 
 def _column(name: str, wire: str, raw: NDArray[np.generic]) -> pl.Series:

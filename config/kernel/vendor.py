@@ -1,7 +1,7 @@
 """Everything in which PostgreSQL and SQLite differ: triggers, locks, bulk writes, bulk reads."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ __all__ = [
     "changeable_sql",
     "for_update_skipping_locked",
     "instant",
+    "newest",
     "read",
     "refuse_changes",
     "upsert",
@@ -125,14 +126,37 @@ def _make_room(table: Table, frame: pl.DataFrame) -> None:
             partitions.make_room(cursor, table.name, frame)
 
 
-def read(sql: str, params: Sequence[Any], schema: Schema) -> pl.DataFrame:
+def read(sql: str, params: Sequence[Any], schema: Schema, *, by: str | None = None) -> pl.DataFrame:
     """The rows of a query as a frame of `schema`, whose names are those of the selected columns.
 
-    Unknown is null. Fixed-width schemas travel as binary COPY on PostgreSQL.
+    Unknown is null. Fixed-width schemas travel as binary COPY on PostgreSQL. Many rows travel
+    faster where `by` names a column of few whole numbers, never null; their order is lost then.
     """
     fetch = bulk_postgresql.read if connection.vendor == "postgresql" else bulk_sqlite.read
     with connection.cursor() as cursor:
-        return fetch(cursor, sql, params, schema)
+        return fetch(cursor, sql, params, schema, by)
+
+
+def newest(
+    model: type[Model],
+    values: Sequence[int],
+    schema: Schema,
+    *,
+    key: str,
+    at: str,
+    where: Mapping[str, Any],
+) -> pl.DataFrame:
+    """Of each value of the column `key` the rows with the greatest `at`, several where equal.
+
+    Only rows that meet every condition of `where` count, such as `{"observed_at <=": moment}`.
+    One query, in no order.
+    """
+    postgresql = connection.vendor == "postgresql"
+    build = bulk_postgresql.newest if postgresql else bulk_sqlite.newest
+    sql = build(table_of(model).quoted, list(schema), key=key, at=at, where=list(where))
+    asked = list(values) if postgresql else json.dumps(list(values))
+    bounds = [instant(value) if isinstance(value, datetime) else value for value in where.values()]
+    return read(sql, [asked, *bounds, *([] if postgresql else bounds)], schema)
 
 
 def among(column: str, values: Sequence[int]) -> tuple[str, Any]:

@@ -82,10 +82,12 @@ def test_bulk_reads_return_what_was_written(rows: list[tuple[Any, ...]]) -> None
 
     whole = vendor.read("SELECT * FROM markets_spottick", [], TICKS)
     numbers = vendor.read("SELECT * FROM markets_spottick", [], fixed)
+    gathered = vendor.read("SELECT * FROM markets_spottick", [], fixed, by="interval_s")
 
     assert sorted(whole.rows(), key=repr) == sorted(rows, key=repr)
     assert sorted(numbers.rows(), key=repr) == sorted((r[2:] for r in rows), key=repr)
-    assert dict(numbers.schema) == fixed
+    assert sorted(gathered.rows(), key=repr) == sorted(numbers.rows(), key=repr)
+    assert dict(numbers.schema) == dict(gathered.schema) == fixed
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM markets_spottick")
 

@@ -211,31 +211,63 @@ def test_asking_about_no_market_is_no_error() -> None:
     assert queries.latest_books([], as_of=NOW) == {}
 
 
+SINCE = NOW - timedelta(days=5)
+
+
+def naive_series(market: int, as_of: datetime) -> list[Quote]:
+    """A plain loop over all rows, as `quote_series` is documented."""
+
+    def stands_at(q: Quote) -> datetime:
+        return q.observed_at if q.kind in queries.FETCHED_LATER else q.received_at
+
+    found = [
+        q
+        for q in Quote.objects.filter(market_id=market).order_by("observed_at", "kind")
+        if stands_at(q) >= SINCE and q.received_at <= as_of
+        if SINCE - queries.LATE <= q.observed_at <= as_of + queries.STAMPED_AHEAD
+    ]
+    return sorted(found, key=stands_at)
+
+
+def naive_latest(market: int, as_of: datetime) -> list[tuple[Any, ...]]:
+    """Of all rows received the one observed last, of several kinds the fullest."""
+    known = [
+        q
+        for q in Quote.objects.filter(market_id=market)
+        if q.received_at <= as_of and q.observed_at <= as_of + queries.STAMPED_AHEAD
+    ]
+    known.sort(key=lambda q: (q.observed_at, -q.kind))
+    return [tuple(getattr(q, name) for name in queries.LATEST) for q in known[-1:]]
+
+
 @hypothesis_settings(
     max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 @given(
     rows=st.lists(
-        st.tuples(st.integers(0, 1), st.integers(0, 50), st.integers(0, 30)),
+        st.tuples(
+            st.integers(0, 1), st.integers(-40, 20), st.integers(0, 30), st.sampled_from([1, 2, 4])
+        ),
         max_size=15,
-        unique_by=lambda row: row[:2],
+        unique_by=lambda row: (row[0], row[1], row[3]),
     ),
     as_of=st.integers(0, 80),
 )
-def test_erasing_what_was_received_later_changes_no_answer(
-    rows: Sequence[tuple[int, int, int]], as_of: int
+def test_answers_are_those_of_a_naive_reading_and_erasing_the_future_changes_none(
+    rows: Sequence[tuple[int, int, int, int]], as_of: int
 ) -> None:
+    """Times are in units of four hours: months and days are crossed."""
     markets = [
         Market.objects.filter(venue_key=key).values_list("pk", flat=True).first() or a_market(key)
         for key in ("x", "y")
     ]
     frame = pl.DataFrame(
         {
-            "market_id": [markets[m] for m, _, _ in rows],
-            "observed_at": [seconds(at) for _, at, _ in rows],
-            "received_at": [seconds(at + lag) for _, at, lag in rows],
-            "kind": [1] * len(rows),
-            "price": [at / 100 for _, at, _ in rows],
+            "market_id": [markets[m] for m, *_ in rows],
+            "observed_at": [seconds(14_400 * at) for _, at, *_ in rows],
+            "received_at": [seconds(14_400 * at + lag) for _, at, lag, _ in rows],
+            "kind": [row[3] for row in rows],
+            "price": [(at + 50 + kind / 10) / 100 for _, at, _, kind in rows],
         },
         schema_overrides={
             "market_id": pl.Int64,
@@ -244,16 +276,18 @@ def test_erasing_what_was_received_later_changes_no_answer(
             "price": pl.Float64,
         },
     )
-    moment = seconds(as_of)
+    moment = seconds(14_400 * as_of - 14_400 * 40)
 
     def answers() -> tuple[list[float], list[int], list[Any]]:
-        series = queries.quote_series(markets, since=NOW, as_of=moment)
+        series = queries.quote_series(markets, since=SINCE, as_of=moment)
         latest = queries.latest_quotes(markets, as_of=moment)
         return series.price.tolist(), series.starts.tolist(), latest.rows()
 
     Quote.objects.all().delete()
     vendor.append(Quote, frame)
     full = answers()
+    assert full[0] == [q.price for market in markets for q in naive_series(market, moment)]
+    assert full[2] == [row for market in markets for row in naive_latest(market, moment)]
     Quote.objects.filter(received_at__gt=moment).delete()
 
     assert answers() == full
