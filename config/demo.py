@@ -56,9 +56,10 @@ PRESET: tuple[tuple[type[VersionedSettings], Mapping[str, Any]], ...] = (
     (
         ContextSettings,
         {
-            # One trade of a hundred is so large here, and every wallet trades many times an hour.
-            "whale_usd": 1_000,
-            "large_trade_usd": 100,
+            # A market trades for minutes: one trade is a good part of its volume.
+            "whale_usd": 2_000,
+            "whale_volume_share": 0.5,
+            "large_trade_usd": 200,
             "min_wallet_events": 10,
             "informed_hours": 1,
             "max_wallets": 60,

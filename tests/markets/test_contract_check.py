@@ -9,14 +9,15 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 
-from markets import contract_check
+from markets import catalog, contract_check, universe
 from markets.core import shapes
 from markets.models import Notice
+from sandbox.sockets import Sockets
 from tests.markets import wire_payloads as say
 from tests.moments import NOW
-from tests.support.simulated import Clock, clock
+from tests.support.simulated import Clock, clock, running_sockets
 
-__all__ = ["clock"]
+__all__ = ["clock", "running_sockets"]
 
 
 def recorded(*path: str) -> Any:
@@ -107,6 +108,22 @@ def test_the_stand_in_speaks_as_recorded_and_a_silent_stream_is_listed(
         assert found[source]["rows"] > 0, source
         assert found[source]["drifts"] == [], source
     assert found["stream.book"]["missing"] == "no sample came"
+
+
+@pytest.mark.django_db
+def test_every_kind_of_message_of_the_stand_in_is_as_recorded(
+    clock: Clock, running_sockets: Sockets
+) -> None:
+    catalog.sync(as_of=clock.now)
+    universe.refresh(as_of=clock.now)
+
+    found = contract_check.run(as_of=clock.now, listen_s=1)
+
+    assert {f.source: f.missing for f in found if f.missing} == {}
+    assert {f.source: f.drifts for f in found if f.drifts} == {}
+    assert {f.source for f in found} == set(shapes.CONTRACTS)
+    assert not Notice.objects.exists()
+    assert running_sockets.steps > 0
 
 
 @pytest.mark.django_db

@@ -1,9 +1,14 @@
-"""A demo installation pointed at the simulated venue, on a clock that the test moves."""
+"""A demo installation pointed at the simulated venue, on a clock that the test moves.
+
+The fixture `clock` serves HTTP alone; a test that listens asks for `sockets` too and calls
+`sockets.step()` after moving the clock, or for `running_sockets`, which speak by themselves.
+"""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +19,13 @@ from config import installation
 from predictions import registry
 from sandbox.core.world import World
 from sandbox.server import serve
+from sandbox.sockets import Sockets, open_sockets
 from sandbox.venue import StandIn
 
 MODE = "DEMO"
 SEED = 7
+# A power of two: the pace is kept by a remainder, which such a step leaves exactly zero.
+FAST_S = 1 / 32
 NOON = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp())
 
 
@@ -58,3 +66,28 @@ def clock(monkeypatch: Any, tmp_path: Path) -> Iterator[Clock]:
     thread.join()
     server.server_close()
     registry.forget()
+
+
+@pytest.fixture
+def sockets(clock: Clock, monkeypatch: Any) -> Iterator[Sockets]:
+    """The venue's sockets on the test's clock; they speak when the test calls `step()`."""
+    yield from _speaking(clock, monkeypatch, every_s=None)
+
+
+@pytest.fixture
+def running_sockets(clock: Clock, monkeypatch: Any) -> Iterator[Sockets]:
+    """The venue's sockets from the test's present on, 32 seconds in each one of ours."""
+    seconds = count(clock.second)
+    yield from _speaking(lambda: float(next(seconds)), monkeypatch, every_s=FAST_S)
+
+
+def _speaking(
+    time: Callable[[], float], monkeypatch: Any, *, every_s: float | None
+) -> Iterator[Sockets]:
+    sockets = open_sockets(World(SEED), clock=time, every_s=every_s)
+    here = replace(
+        settings.ENV, venue_ws_url=sockets.market_url, venue_prices_url=sockets.prices_url
+    )
+    monkeypatch.setattr(settings, "ENV", here)
+    yield sockets
+    sockets.close()
