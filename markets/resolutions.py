@@ -74,25 +74,15 @@ def check(
     return recorded
 
 
-def check_one(
-    *,
-    as_of: datetime,
-    market_id: int | None = None,
-    condition_id: str = "",
-    held: Collection[int] = frozenset(),
-    sources: Sources | None = None,
-) -> bool:
-    """Ask about one market now, e.g. because a stream said that it resolved; True = recorded.
+def wake(condition_ids: Collection[str], *, as_of: datetime) -> int:
+    """Put markets at the head of the line, e.g. because a stream said that they resolved.
 
-    Its turn comes again soon where the sources are not ready. Raises `LookupError` for a market
-    that we do not know, and the catalogue's errors.
+    Only `check` decides, for it knows which of them hold money and need a second source. Returns
+    how many will be asked about; those with a result, and those we do not know, are left alone.
     """
-    named = Q(pk=market_id) if market_id is not None else Q(condition_id=condition_id or None)
-    market = _rows().filter(named).first()
-    if market is None:
-        raise LookupError(f"no market {market_id or condition_id} is known; sync the catalogue")
-    asked = sources or resolution_sources.connect()
-    return _settle([market], _round(asked, held, as_of=as_of)) == 1
+    waiting = Market.objects.filter(condition_id__in=condition_ids, resolution__isnull=True)
+    later = Q(result_due_at__isnull=True) | Q(result_due_at__gt=as_of)
+    return waiting.filter(later).update(result_due_at=as_of)
 
 
 def record(market: Market, result: Result, *, as_of: datetime) -> bool:

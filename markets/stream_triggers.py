@@ -16,16 +16,8 @@ AT_MOST = 20
 
 
 def resolved(told: Iterable[MarketResolved], *, as_of: datetime) -> int:
-    """Ask the sources about each: the stream's word is no result. Returns how many were filed."""
-    filed = 0
-    for condition_id in list({x.condition_id for x in told})[:AT_MOST]:
-        try:
-            filed += resolutions.check_one(as_of=as_of, condition_id=condition_id)
-        except LookupError:
-            continue  # a market that we do not follow
-        except (http.VenueUnreachable, http.VenueRefused, NotUnderstood) as failure:
-            log.info("stream.result_not_yet", condition_id=condition_id, reason=str(failure))
-    return filed
+    """Have the sources asked about each soon: the stream's word is no result. How many will be."""
+    return resolutions.wake({x.condition_id for x in told}, as_of=as_of)
 
 
 def listed(told: Iterable[NewMarket], *, as_of: datetime) -> int:

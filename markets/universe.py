@@ -37,7 +37,7 @@ NUMBERS_SQL = """
 SELECT m.id, CASE WHEN m.accepting_orders IS NULL THEN NULL
        WHEN m.accepting_orders THEN 1 ELSE 0 END AS accepting,
        m.scheduled_end_at, m.window_s, m.epoch_start_at,
-       CASE WHEN m.neg_risk_other THEN 1 ELSE 0 END AS placeholder, m.fees_id,
+       CASE WHEN m.neg_risk_other OR m.placeholder THEN 1 ELSE 0 END AS placeholder, m.fees_id,
        (SELECT count(o.asset_id) FROM markets_outcome o WHERE o.market_id = m.id) AS assets,
        m.liquidity, CASE WHEN m.tracked THEN 1 ELSE 0 END AS tracked
 FROM markets_market m WHERE m.closed_at IS NULL AND m.origin IN (%s, %s)

@@ -287,19 +287,28 @@ def test_a_market_without_a_condition_is_looked_up_by_its_key(venue: Venue) -> N
     assert check(venue) == 1
 
 
-def test_one_market_can_be_asked_about_at_once(venue: Venue) -> None:
-    market = ended(scheduled_end_at=NOW + timedelta(days=1))
-    venue.gamma[1] = say.market(1)
-
-    def one(**named: Any) -> bool:
-        return resolutions.check_one(as_of=NOW, sources=venue.sources(), **named)
-
-    assert one(condition_id=say.condition(1)) is False
+def test_a_woken_market_is_asked_about_next_even_long_before_its_end(venue: Venue) -> None:
+    market = ended(scheduled_end_at=NOW + timedelta(days=30))
     venue.gamma[1] = closed()
-    assert one(market_id=market.pk) is True
-    assert one(market_id=market.pk) is False
-    with pytest.raises(LookupError, match="sync the catalogue"):
-        one(condition_id=say.condition(9))
+    asleep = check(venue)
+
+    woken = resolutions.wake([say.condition(1), say.condition(9)], as_of=NOW)
+    again = resolutions.wake([say.condition(1)], as_of=NOW)
+
+    assert (asleep, woken, again) == (0, 1, 0)
+    assert check(venue) == 1
+    assert Resolution.objects.get().market_id == market.pk
+    assert resolutions.wake([say.condition(1)], as_of=NOW) == 0
+
+
+def test_a_woken_market_that_holds_money_still_needs_two_sources(venue: Venue) -> None:
+    market = ended()
+    venue.gamma[1] = closed()
+
+    resolutions.wake([say.condition(1)], as_of=NOW)
+
+    assert check(venue, held=frozenset({market.pk})) == 0
+    assert not Resolution.objects.exists()
 
 
 def test_a_source_that_changes_its_mind_is_shown_and_changes_nothing(venue: Venue) -> None:

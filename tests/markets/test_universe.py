@@ -73,6 +73,7 @@ def test_a_market_with_a_deep_narrow_book_is_followed() -> None:
         ({"assets": 0}, "NO_ASSET_ID"),
         ({"assets": 1}, "NO_ASSET_ID"),
         ({"neg_risk_other": True}, "NEG_RISK_OTHER"),
+        ({"placeholder": True}, "NEG_RISK_OTHER"),
         ({"fees": None}, "NO_FEE_SCHEDULE"),
         ({"scheduled_end_at": AS_OF + timedelta(minutes=59)}, "ENDS_TOO_SOON"),
         ({"scheduled_end_at": AS_OF + timedelta(days=181)}, "ENDS_TOO_LATE"),
