@@ -192,7 +192,7 @@ def balance(body: bytes) -> Balance:
 def page(kind: type[T], body: bytes) -> tuple[tuple[T, ...], str]:
     """`GET /data/orders` or `/data/trades`: rows and the next cursor, empty on the last page."""
     value = decode(body, source=SOURCE)
-    if not isinstance(value, dict) or "data" not in value:
+    if not isinstance(value, dict) or not isinstance(value.get("data"), list):
         raise NotUnderstood(SOURCE, f"expected a page, got {shown(value)}", body)
     rows = read_all(kind, [_plain(row) for row in value["data"]], source=SOURCE)
     cursor = str(value.get("next_cursor") or "")
@@ -215,7 +215,7 @@ def user_message(value: Any) -> OpenOrder | AccountTrade:
     word = value.get("event_type") if isinstance(value, dict) else None
     if word is None and isinstance(value, dict):
         word = "trade" if value.get("type") == "TRADE" else "order"
-    if word not in kinds:
+    if not isinstance(word, str) or word not in kinds:
         raise NotUnderstood(USER_STREAM, f"event_type {shown(word)} is unknown", raw(value))
     message: OpenOrder | AccountTrade = read(kinds[word], _plain(value), source=USER_STREAM)
     return message

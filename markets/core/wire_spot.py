@@ -6,7 +6,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from markets.core.wire import NotUnderstood, Unreadable, build, decode, member, raw, read, shown
+from markets.core.wire import (
+    NotUnderstood,
+    Unreadable,
+    array,
+    build,
+    decode,
+    member,
+    raw,
+    read,
+    shown,
+    text,
+)
 
 RTDS = "stream.rtds"
 POLYBOLT = "stream.polybolt"
@@ -79,11 +90,12 @@ def _rtds(value: Any) -> tuple[Spot, ...]:
     if not isinstance(topic, str) or not topic.startswith(PRICE_TOPICS):
         raise Unreadable(f"topic {shown(topic)} carries no prices")
     payload = member(value, "payload")
-    symbol = member(payload, "symbol")
+    symbol = text(member(payload, "symbol"))
     if kind == "update":
         return (_spot(topic, symbol, build(_Tick, payload)),)
     if kind == "subscribe":
-        return tuple(_spot(topic, symbol, build(_Tick, row)) for row in member(payload, "data"))
+        rows = array(member(payload, "data"))
+        return tuple(_spot(topic, symbol, build(_Tick, row)) for row in rows)
     raise Unreadable(f"type {shown(kind)} is unknown")
 
 
@@ -119,8 +131,8 @@ def _batch(value: Any) -> SpotBatch:
     if envelope.version != ENVELOPE_VERSION:
         raise Unreadable(f"v: envelope version {envelope.version} is unknown")
     payload = member(value, "payload")
-    ticks = member(payload, "data") if envelope.snapshot else [payload]
-    symbol = payload.get("symbol", "") if isinstance(payload, dict) else ""
+    ticks = array(member(payload, "data")) if envelope.snapshot else [payload]
+    symbol = text(payload.get("symbol", "")) if isinstance(payload, dict) else ""
     rows = [build(_Tick, row) for row in ticks]
     return SpotBatch(
         channel=envelope.channel,
