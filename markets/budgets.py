@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import redis
 from django.conf import settings
 
 from markets.adapters import budget, clob_data, data_api, gamma, http
-from markets.adapters.budget import Budget
+from markets.adapters.budget import Budget, NotShared
 from markets.core.pacing import Limit
 
 SERVICES: Mapping[str, tuple[str, Sequence[Limit]]] = {
@@ -44,7 +43,7 @@ def used() -> list[Use] | None:
         host = urlsplit(address).hostname or address
         try:
             taken = Budget(host, limits, budget.shared()).used()
-        except redis.RedisError as failure:
-            raise NotKnown(f"the shared budget does not answer: {failure}") from failure
+        except NotShared as failure:
+            raise NotKnown(str(failure)) from failure
         found += [Use(service=service, limit=key, taken=share) for key, share in taken.items()]
     return sorted(found, key=lambda use: (-use.taken, use.limit))

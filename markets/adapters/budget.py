@@ -8,24 +8,20 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-import redis
-import structlog
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from config.kernel import locks
 from markets.core import pacing
 from markets.core.pacing import Limit, Pace
 
-log = structlog.get_logger()
 # The venue documents what an address may ask; a quarter leaves room for people and other programs.
 SHARE = 0.25
-KEPT_S = 3600
-# A Redis that is down is not asked again with every request.
-ALONE_S = 30.0
 Buckets = dict[str, float]
 Step = Callable[[Mapping[str, float], float], Mapping[str, float]]
+
+
+class NotShared(RuntimeError):
+    """The store that all processes share does not answer."""
 
 
 class Store(Protocol):
@@ -36,7 +32,7 @@ class Store(Protocol):
         ...
 
     def read(self) -> tuple[Buckets, float]:
-        """All values, and the store's present time."""
+        """All values, and the store's present time; raises `NotShared` where it does not answer."""
         ...
 
 
@@ -84,58 +80,6 @@ class InFile:
         with suppress(FileNotFoundError):
             return _parsed(self._path.read_text()), self._clock()
         return {}, self._clock()
-
-
-class InRedis:
-    """For all processes on all machines; Redis also tells the time, so clocks need not agree."""
-
-    PREFIX = "oddsmith:budget:"
-
-    def __init__(self, client: redis.Redis) -> None:
-        self._redis = client
-        self._alone = InMemory()
-        self._alone_until = 0.0
-
-    def change(self, keys: Sequence[str], step: Step) -> None:
-        """See `Store`; without Redis this process keeps its own budget until it is back."""
-        if time.monotonic() < self._alone_until:
-            self._alone.change(keys, step)
-            return
-        try:
-            self._redis.transaction(
-                lambda pipe: self._replace(pipe, keys, step), *map(self._named, keys)
-            )
-        except redis.RedisError as failure:
-            log.warning("budget.not_shared", error=repr(failure))
-            self._alone_until = time.monotonic() + ALONE_S
-            self._alone.change(keys, step)
-
-    def read(self) -> tuple[Buckets, float]:
-        """See `Store`."""
-        names = list(self._redis.scan_iter(match=self.PREFIX + "*", count=500))
-        values = self._redis.mget(names) if names else []
-        found = {
-            bytes(name).decode().removeprefix(self.PREFIX): float(value)
-            for name, value in zip(names, values, strict=True)
-            if value is not None
-        }
-        return found, self._now(self._redis)
-
-    def _replace(self, pipe: "redis.client.Pipeline", keys: Sequence[str], step: Step) -> None:
-        names = [self._named(key) for key in keys]
-        values = [float(value or 0) for value in pipe.mget(names)]
-        after = step(dict(zip(keys, values, strict=True)), self._now(pipe))
-        pipe.multi()
-        for key, value in after.items():
-            pipe.set(self._named(key), repr(value), ex=KEPT_S)
-
-    def _named(self, key: str) -> str:
-        return self.PREFIX + key
-
-    @staticmethod
-    def _now(client: redis.Redis) -> float:
-        seconds, micros = client.time()
-        return float(seconds) + float(micros) / 1e6
 
 
 class Budget:
@@ -198,9 +142,10 @@ class Budget:
 def shared() -> Store:
     """The store of this installation."""
     if settings.ENV.redis_url:
-        once = Retry(NoBackoff(), 0)
-        client = redis.Redis.from_url(settings.ENV.redis_url, socket_timeout=2, retry=once)
-        return InRedis(client)
+        # Its client weighs 20 MB in each of our processes: only where it is used.
+        from markets.adapters.budget_redis import InRedis  # noqa: PLC0415
+
+        return InRedis.at(settings.ENV.redis_url)
     return InFile(Path(settings.ENV.state_dir) / "budget.json")
 
 

@@ -13,7 +13,8 @@ from django.conf import settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from markets.adapters.budget import Budget, InFile, InMemory, InRedis, Store
+from markets.adapters.budget import Budget, InFile, InMemory, Store
+from markets.adapters.budget_redis import InRedis
 from markets.core import pacing
 from markets.core.pacing import Limit
 
