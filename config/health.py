@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import connection
 
+from config.kernel.models import Heartbeat
 from config.pages import situation
-from markets.models import IngestSettings
+from markets import spot_prices
+from markets.models import IngestSettings, Market, StreamSettings
 from trading.queries import UNITS, FunnelRow
 
 Check = dict[str, Any]
@@ -28,6 +30,7 @@ MONEY = (
     "realised",
     "fees",
 )
+STREAM = "stream_markets"
 STARTED = time.monotonic()
 STARTING_S = 60
 """So long after its start a web process takes what was never heard of as still to come."""
@@ -51,6 +54,8 @@ def examine(*, as_of: datetime, up_s: float = math.inf) -> dict[str, Any]:
     if checks["database"]["ok"]:
         checks["heartbeats"] = _timed(lambda: heartbeats(as_of=as_of))
         checks["data"] = _timed(lambda: data(as_of=as_of))
+        checks["stream"] = _timed(lambda: stream(as_of=as_of))
+        checks["spot"] = _timed(lambda: spot(as_of=as_of))
     failing = [check for check in checks.values() if not check["ok"]]
     if failing and up_s < STARTING_S and all(check.get("never") for check in failing):
         status = "starting"
@@ -96,7 +101,8 @@ def heartbeats(*, as_of: datetime) -> Check:
     if not known:
         never = "no component has reported yet; start the workers and beat"
         return {"ok": False, "detail": never, "never": True, "late": []}
-    late = [b for b in known if b.late]
+    # The stream has a check of its own: where it is turned off, its silence is right.
+    late = [b for b in known if b.late and b.component != STREAM]
     said = "; ".join(f"{b.component} silent for {b.age_s:.0f} s" for b in late)
     return {
         "ok": not late,
@@ -119,6 +125,40 @@ def data(*, as_of: datetime) -> Check:
         "ok": age <= limit,
         "detail": f"newest quote {age:.0f} s old, limit {limit} s",
         "age_s": age,
+    }
+
+
+def stream(*, as_of: datetime) -> Check:
+    """Live books are followed where the settings ask for it.
+
+    An installation without a stream process polls its books, which is slower and not broken: only
+    a stream that was there and went silent fails.
+    """
+    if not StreamSettings.objects.current(as_of=as_of).enabled:
+        return {"ok": True, "detail": "off in the stream settings; books are polled"}
+    beat = Heartbeat.objects.filter(component=STREAM).first()
+    if beat is None:
+        return {"ok": True, "detail": "stream_markets never ran here; books are polled"}
+    age = max((as_of - beat.beat_at).total_seconds(), 0.0)
+    late = beat.is_late(as_of=as_of)
+    said = "silent: restart stream_markets, or turn it off in the stream settings"
+    return {"ok": not late, "detail": f"{age:.0f} s old, {said if late else beat.note}"}
+
+
+def spot(*, as_of: datetime) -> Check:
+    """Each asset whose up/down markets are followed has a consensus of fresh sources."""
+    followed = Market.objects.filter(tracked=True, window_s__isnull=False).exclude(asset="")
+    assets = sorted(set(followed.values_list("asset", flat=True)))
+    if not assets:
+        return {"ok": True, "detail": "no up/down market is followed"}
+    found = spot_prices.spot_all(assets, as_of=as_of)
+    missing = {name: said.reason for name, said in found.items() if said.price is None}
+    if not missing:
+        return {"ok": True, "detail": f"{len(assets)} assets agree"}
+    return {
+        "ok": False,
+        "detail": "; ".join(f"{name}: {reason}" for name, reason in missing.items()),
+        "never": not any(said.readings for said in found.values()),
     }
 
 

@@ -10,10 +10,13 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from config.pages import backtests, data, health, market, markets, overview
 from markets import api as markets_api
+from markets import api_context
 from mlops import api as mlops_api
 from predictions import api as predictions_api
 from risk import api as risk_api
 from trading import api as trading_api
+
+admin.autodiscover()
 
 ICON = lazy(static, str)("oddsmith/icon.svg")  # the manifest of static files may not exist yet
 
@@ -26,6 +29,12 @@ api_v1 = [
     path("status/", health.Status.as_view(), name="api_status"),
     path("markets/", markets_api.Markets.as_view(), name="api_markets"),
     path("markets/<int:pk>/", markets_api.OneMarket.as_view(), name="api_market"),
+    path("live/markets/", api_context.LiveMarkets.as_view(), name="api_live_markets"),
+    path("spot/", api_context.Spot.as_view(), name="api_spot"),
+    path("news/", api_context.News.as_view(), name="api_news"),
+    path("calendar/events/", api_context.CalendarEvents.as_view(), name="api_calendar"),
+    path("whales/top/", api_context.TopWhales.as_view(), name="api_whales"),
+    path("notices/", api_context.Notices.as_view(), name="api_notices"),
     path("predictions/", predictions_api.Predictions.as_view(), name="api_predictions"),
     path("experts/", predictions_api.Experts.as_view(), name="api_experts"),
     path("signals/", trading_api.Signals.as_view(), name="api_signals"),

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
-from config.pages import charts
+from config.pages import charts, market_context
 from config.pages.markets import why
 from config.pages.words import phrase
 from markets import queries
@@ -51,6 +51,7 @@ def page(request: HttpRequest, market_id: int) -> HttpResponse:
             "book": ladder(book) if book else None,
             "book_age_s": (now - book.observed_at).total_seconds() if book else None,
             **_ours(market),
+            **market_context.read(market, as_of=now),
         },
     )
 

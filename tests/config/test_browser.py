@@ -156,6 +156,7 @@ def test_a_person_signs_in_looks_around_and_halts(
     seen.look("/markets/", "markets")
     seen.look(f"/markets/{market.pk}/?span=1d", "market")
     assert seen.page.locator(".chart canvas").count() == 1
+    seen.look("/data/", "data")
     seen.look("/backtests/", "backtests")
     seen.look("/admin/", "control_room")
     seen.look("/admin/trading/tradingsettings/add/", "settings")
@@ -189,6 +190,7 @@ def test_pages_are_legible_in_the_dark_and_on_a_telephone(
         ("/", "overview"),
         ("/markets/", "markets"),
         (f"/markets/{market.pk}/", "market"),
+        ("/data/", "data"),
         ("/admin/", "control_room"),
     ):
         seen.look(address, f"{shot}_phone_dark")

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from config import health
 from config.kernel import heartbeats
+from markets.models import SpotTick, StreamSettings
 from tests import factories as make
 
 HEAVY = ("numba", "lightgbm", "sklearn", "xgboost", "scipy", "matplotlib", "onnxruntime")
@@ -39,7 +40,7 @@ def test_all_is_well_when_everything_reports() -> None:
     report = health.examine(as_of=timezone.now())
 
     assert report["status"] == "ok", report
-    assert set(report["checks"]) == {"database", "broker", "heartbeats", "data"}
+    assert set(report["checks"]) == {"database", "broker", "heartbeats", "data", "stream", "spot"}
 
 
 @pytest.mark.django_db
@@ -51,6 +52,58 @@ def test_a_beat_older_than_two_periods_degrades() -> None:
 
     assert report["status"] == "degraded"
     assert "beat silent" in report["checks"]["heartbeats"]["detail"]
+
+
+@pytest.mark.django_db
+def test_a_silent_stream_degrades_only_where_streams_are_on() -> None:
+    a_running_system()
+    heartbeats.beat("stream_markets", period_s=5, as_of=timezone.now() - timedelta(minutes=1))
+
+    silent = health.examine(as_of=timezone.now())
+    make.revise(StreamSettings, enabled=False)
+    off = health.examine(as_of=timezone.now())
+
+    assert silent["status"] == "degraded"
+    assert "restart stream_markets" in silent["checks"]["stream"]["detail"]
+    assert off["status"] == "ok", off
+
+
+@pytest.mark.django_db
+def test_a_stream_that_never_ran_is_no_failure_and_one_that_beats_is_well() -> None:
+    a_running_system()
+    never = health.stream(as_of=timezone.now())
+    heartbeats.beat("stream_markets", period_s=5, as_of=timezone.now(), note="76 usable")
+
+    beating = health.stream(as_of=timezone.now())
+
+    assert never["ok"]
+    assert "polled" in never["detail"]
+    assert beating["ok"]
+    assert "76 usable" in beating["detail"]
+
+
+@pytest.mark.django_db
+def test_followed_up_down_markets_need_fresh_spot_prices() -> None:
+    now = timezone.now()
+    before = health.spot(as_of=now)
+    make.EpochMarketFactory(asset="btc")
+    never = health.spot(as_of=now)
+    spot_of("btc", at=now)
+    fresh = health.spot(as_of=now)
+    stale = health.spot(as_of=now + timedelta(minutes=5))
+
+    assert before["ok"]
+    assert (never["ok"], never["never"]) == (False, True)
+    assert fresh["ok"], fresh
+    assert (stale["ok"], stale["never"]) == (False, False)
+    assert "btc" in stale["detail"]
+
+
+def spot_of(asset: str, *, at: datetime) -> None:
+    for source in ("binance", "coinbase"):
+        SpotTick.objects.create(
+            asset=asset, source=source, interval_s=0, observed_at=at, received_at=at, close=100.0
+        )
 
 
 @pytest.mark.django_db

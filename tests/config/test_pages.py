@@ -19,7 +19,7 @@ from tests import factories as make
 from trading.core.edge import Reason
 
 pytestmark = pytest.mark.django_db
-PAGES = ("overview", "markets", "backtests")
+PAGES = ("overview", "markets", "data", "backtests")
 CODES = {*Reason, *DenialReason, *universe.REASONS}
 
 
