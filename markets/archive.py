@@ -1,7 +1,7 @@
 """The cold store: the tables of history as Parquet, one folder a dataset, one file a month."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "trades": ("trade_key",),
     "spot": ("asset", "source", "interval_s", "observed_at"),
 }
+VENUE = "venue"
+"""The dataset of what this installation learned from the venue itself."""
 QUOTE_COLUMNS = (*QUOTES, "levels")
 ROWS_AT_ONCE = 200_000  # bounds the memory of writing and of reading a part
 
@@ -68,10 +70,17 @@ def read(table: str, datasets: Sequence[str] = ()) -> pl.DataFrame:
     return pl.concat([pl.read_parquet(f) for f in found]) if found else pl.DataFrame()
 
 
-def load(*, datasets: Sequence[str] = (), until: datetime | None = None) -> History:
+def load(
+    *,
+    datasets: Sequence[str] = (),
+    until: datetime | None = None,
+    leave_out: Collection[str] = (),
+) -> History:
     """History from the archive, the same as `history.load` gives from the files it came from.
 
-    `until` erases what became known later. Weakly labelled datasets must be named.
+    `until` erases what became known later. Weakly labelled datasets must be named. A market that an
+    import and the venue tell of counts once; those whose key or condition id is in `leave_out` do
+    not count.
     """
     chosen = [
         f for f in files("markets", datasets) if datasets or f.parent.name != f"dataset={WEAK}"
@@ -80,13 +89,29 @@ def load(*, datasets: Sequence[str] = (), until: datetime | None = None) -> Hist
     quotes = files("quotes", names) if names else []
     markets = [pl.read_parquet(f) for f in chosen] or [pl.DataFrame(schema=MARKETS)]
     found = history.assemble(
-        pl.concat(markets),
+        _counted_once(pl.concat(markets), leave_out),
         [pl.scan_parquet(f, glob=False).select(list(QUOTES)) for f in quotes],
         since=None,
         until=until,
-        digest=history.digest([*chosen, *quotes], datasets, None, until),
+        digest=history.digest([*chosen, *quotes], [*datasets, *leave_out], None, until),
     )
     return replace(found, simulated=history_files.simulated(Path(settings.ENV.archive_dir)))
+
+
+def _counted_once(markets: pl.DataFrame, leave_out: Collection[str]) -> pl.DataFrame:
+    """Each market by one description: an answered one, and the import's before the venue's.
+
+    An import knows the end that was announced then, the venue's listing the one of today.
+    """
+    names = pl.Series(sorted(leave_out), dtype=pl.String).implode()
+    condition = pl.col("condition_id").fill_null("")
+    free = markets.filter(~pl.col("market_key").is_in(names) & ~condition.is_in(names))
+    own = pl.col("dataset") == VENUE
+    ordered = free.sort(
+        pl.col("payout").is_null(), own, "dataset", "market_key", maintain_order=True
+    ).unique("market_key", keep="first", maintain_order=True)
+    twice = own.any().over(condition) & (condition != "")
+    return ordered.filter(~twice | condition.is_first_distinct())
 
 
 def mark_simulated() -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 import polars as pl
 import structlog
 
-from markets import filing, resolution_records, unknown
+from markets import archive, filing, resolution_records, resolutions, unknown
 from markets.adapters.gamma import Gamma
 from markets.adapters.history_frames import MARKETS
 from markets.core import wire_resolution
@@ -20,7 +20,7 @@ from markets.core.wire_resolution import Result
 from markets.models import Market, Origin
 
 log = structlog.get_logger()
-DATASET = "venue"
+DATASET = archive.VENUE
 
 
 def find(
@@ -57,11 +57,15 @@ def _ended(event: EventRow, since: datetime, as_of: datetime) -> bool:
 
 def _book(events: Sequence[EventRow], simulated: bool, *, as_of: datetime) -> int:  # noqa: FBT001 - as the adapter says
     rows = {market.id: market for event in events for market in event.markets}
-    known = Market.objects.filter(
+    waiting = Market.objects.filter(
         origin=Origin.SANDBOX if simulated else Origin.VENUE,
         venue_key__in=rows,
         resolution__isnull=True,
-    ).prefetch_related("outcomes")
+    )
+    # What was ever followed may hold money: only `resolutions.check` knows, and asks two sources.
+    followed = waiting.exclude(profile="").values_list("condition_id", flat=True)
+    resolutions.wake([condition for condition in followed if condition], as_of=as_of)
+    known = waiting.filter(profile="").prefetch_related("outcomes")
     results = [
         (market, result)
         for market in known

@@ -16,7 +16,7 @@ from django.db.models import Model
 from config.kernel import jobs, partitions
 from config.kernel.clocks import Clock, given
 from config.kernel.models import Job
-from markets import retention_rows, retention_ticks
+from markets import retention_markets, retention_rows, retention_ticks
 from markets.core.contracts import HistoryConfig
 from markets.core.retention import ROWS, TICKS, Policy, Ticks
 from markets.models import FundingRate, HistorySettings, PublicTrade, Quote, SpotTick
@@ -73,6 +73,7 @@ def run(
             for step in _steps(policy, cutoff, config, include_imports=include_imports):
                 report.count(policy.table, step)
                 jobs.advance(job, done=_total(report), as_of=now())
+        retention_markets.refresh()
         _shrink()
     except BaseException as failure:
         jobs.fail(job, as_of=now(), error=f"{type(failure).__name__}: {failure}")

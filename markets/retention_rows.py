@@ -17,7 +17,6 @@ from markets.core.retention import Policy
 from markets.models import MarketVersion, Origin
 
 BATCH = 5_000
-# Named apart from "venue", which the backfill writes: no row of the archive is read twice.
 RECORDED, SIMULATED = "recorded", "recorded_sandbox"
 TYPES: tuple[tuple[Any, Any], ...] = (
     (models.DateTimeField, pl.Datetime("us", "UTC")),

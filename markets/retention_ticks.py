@@ -12,10 +12,10 @@ from django.db.models import Min
 from config.kernel import partitions, vendor
 from config.kernel.copy_format import DType
 from config.kernel.partitions import Month
-from markets import archive
-from markets.core.retention import KEYS, Ticks
+from markets import archive, queries, retention_markets
+from markets.core.retention import KEYS, QUOTES, Ticks
 from markets.models import Origin
-from markets.retention_rows import Left, NotKept, dataset_here, due, model_of
+from markets.retention_rows import RECORDED, Left, NotKept, dataset_here, due, model_of
 
 DTYPES: dict[str, DType] = {
     "time": pl.Datetime("us", "UTC"),
@@ -123,11 +123,18 @@ def _rows(policy: Ticks, start: datetime, end: datetime, *, include_imports: boo
             "SELECT m.venue || ':' || m.venue_key AS market_key, m.origin, t.* "
             f"FROM ({source}) t JOIN markets_market m ON m.id = t.market_id"
         )
-    return vendor.read(source, params, schema)
+    rows = vendor.read(source, params, schema)
+    if policy.table != QUOTES:
+        return rows
+    # Fetched later, but anybody could have known them then; the backfill keeps them so as well.
+    fetched = pl.col("kind").is_in([int(kind) for kind in queries.FETCHED_LATER])
+    known_at = pl.when(fetched).then("observed_at").otherwise("received_at")
+    return rows.with_columns(received_at=known_at).select("origin", *archive.QUOTE_COLUMNS)
 
 
 def _keep(policy: Ticks, frame: pl.DataFrame, start: datetime) -> int:
     """Merge rows into the archive's file of their span; raises `NotKept` where they are not in."""
+    retention_markets.describe(policy.table, frame)
     written = 0
     for dataset, part in _by_dataset(frame):
         added, safe = archive.add(
@@ -154,4 +161,4 @@ def _by_dataset(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
 
 def dataset_of(origin: str) -> str:
     """The archive's name for the rows of markets of an origin."""
-    return "recorded" if origin == Origin.VENUE else f"recorded_{origin.lower()}"
+    return f"{RECORDED}_{origin.lower()}" if origin == Origin.IMPORT else archive.VENUE

@@ -138,6 +138,19 @@ def learned(*, as_of: datetime) -> Examples:
     )
 
 
+def forecast_names(*, as_of: datetime) -> set[str]:
+    """Archive keys and condition ids of the markets in `learned`, whose stored vectors count."""
+    markets = _forecast_and_answered(as_of=as_of).values_list(
+        "market__venue", "market__venue_key", "market__condition_id"
+    )
+    return {
+        name
+        for venue, key, condition in markets.distinct()
+        for name in (key, f"{venue}:{key}", condition)
+        if name
+    }
+
+
 def count_since(since: datetime, *, as_of: datetime) -> int:
     """How many strong answers to markets that we had forecast came in `(since, as_of]`."""
     found = _forecast_and_answered(as_of=as_of).filter(market__resolution__received_at__gt=since)

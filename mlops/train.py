@@ -103,8 +103,9 @@ def gather(
 ) -> Examples:
     """Imported history and our own answered forecasts, as known by `until`."""
     limit = as_of if until is None else min(until, as_of)
-    past = archive.load(until=limit) if history is None else history
-    found = labels.examples(past, until=limit, config=config)
+    if history is None:
+        history = archive.load(until=limit, leave_out=labels.forecast_names(as_of=limit))
+    found = labels.examples(history, until=limit, config=config)
     return joined(found, labels.learned(as_of=limit))
 
 

@@ -31,12 +31,13 @@ class Ticks(Policy):
     columns: Mapping[str, str]
 
 
+QUOTES = "quotes"
 FLOATS = dict.fromkeys(
     ("price", "bid", "ask", "last", "bid_depth", "ask_depth", "volume_24h"), "float"
 )
 TICKS: tuple[Ticks, ...] = (
     Ticks(
-        table="quotes",
+        table=QUOTES,
         model="Quote",
         at="observed_at",
         days="quotes_days",
@@ -84,7 +85,7 @@ TICKS: tuple[Ticks, ...] = (
     ),
 )
 KEYS: Mapping[str, tuple[str, ...]] = {
-    "quotes": ("market_key", "observed_at", "kind"),
+    QUOTES: ("market_key", "observed_at", "kind"),
     "trades": ("trade_key", "observed_at"),
     "spot": ("asset", "source", "interval_s", "observed_at"),
     "funding": ("asset", "source", "observed_at"),

@@ -119,7 +119,7 @@ def test_imported_history_stays_unless_it_is_asked_for() -> None:
     retention.run(as_of=NOW, include_imports=True)
     assert not Quote.objects.exists()
     assert not SpotTick.objects.exists()
-    assert len(archive.read("quotes", ["recorded", "recorded_import"])) == 2
+    assert len(archive.read("quotes", ["venue", "recorded_import"])) == 2
 
 
 def test_on_postgresql_a_month_without_imported_rows_is_dropped_whole() -> None:
