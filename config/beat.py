@@ -165,7 +165,7 @@ TIMETABLE: tuple[Slot, ...] = (
     Slot(
         name="retention",
         task="markets.tasks.retain",
-        queue="ingest",
+        queue="learn",
         every_s=86_400,
         demo_s=120,
         why="every table stays as large as its window; next month's partitions are made ahead",
@@ -189,7 +189,7 @@ TIMETABLE: tuple[Slot, ...] = (
     Slot(
         name="price history",
         task="markets.tasks.fetch_history",
-        queue="ingest",
+        queue="learn",
         every_s=1800,
         demo_s=60,
         why="a market is judged by its past too, also by the past in which we were down",

@@ -1,10 +1,11 @@
 """Follow the venue's own price stream: a hint every second, kept every few."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -13,6 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
 
 from config.kernel.clocks import Clock
+from config.kernel.locks import LeaderLock
 from markets import polling, spot, unknown
 from markets.adapters import venue_prices
 from markets.adapters.exchange import SourceOff
@@ -25,6 +27,8 @@ log = structlog.get_logger()
 # Windows begin on whole multiples of five seconds, so the price at a boundary is always kept.
 KEEP_EVERY_S = 5
 FLUSH_EVERY_S = 2.0
+COMPONENT = "price_stream"
+STANDBY_S = 2.0
 # One tick a second and symbol is usual; connections were seen to stay open and go silent.
 SILENT_AFTER_S = 15.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
@@ -94,16 +98,39 @@ async def follow(
         return off
     log.info("price_stream.followed", note=venue_prices.POLYBOLT_OFF)
     kept = Kept(assets=assets)
+    leader = LeaderLock(COMPONENT)
+    try:
+        await _while_leading(leader, stop)
+        session = partial(_session, url or address, kept, stop, clock, silent_after_s)
+        await _reconnect(session, kept, stop, clock, wait_s)
+    finally:
+        await sync_to_async(leader.release)()
+    return "stopped"
+
+
+async def _while_leading(leader: LeaderLock, stop: asyncio.Event) -> None:
+    """Wait in second place: two processes would hold two connections and count failures twice."""
+    while not stop.is_set() and not await sync_to_async(leader.held)():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), STANDBY_S)
+
+
+async def _reconnect(
+    session: Callable[[], Awaitable[None]],
+    kept: Kept,
+    stop: asyncio.Event,
+    clock: Clock,
+    wait_s: float,
+) -> None:
     wait = wait_s
     while not stop.is_set():
         try:
-            await _session(url or address, kept, stop, clock, silent_after_s)
+            await session()
         except (*NETWORK, Silent) as trouble:
             heard = await sync_to_async(_flush)(kept, clock, f"{trouble!r}")
             wait = wait_s if heard else min(wait * 2, LONGEST_WAIT_S)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), wait)
-    return "stopped"
 
 
 async def _session(

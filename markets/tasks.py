@@ -79,8 +79,9 @@ def refresh_news(**_unknown: Any) -> None:
     news_reading.read(as_of=timezone.now(), clock=timezone.now)
 
 
+# Long work waits with the learner: the queues that trade must not wait for it.
 @shared_task(
-    queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=3300, time_limit=3420
+    queue="learn", acks_late=True, ignore_result=True, soft_time_limit=3300, time_limit=3420
 )
 def fetch_history(**_unknown: Any) -> None:
     """Fetch what is missing of the past of tracked markets, where the settings say so."""
@@ -105,8 +106,9 @@ def estimate_references(**_unknown: Any) -> None:
     references.estimate(as_of=timezone.now(), clock=timezone.now)
 
 
+# Long work waits with the learner: the queues that trade must not wait for it.
 @shared_task(
-    queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=3300, time_limit=3420
+    queue="learn", acks_late=True, ignore_result=True, soft_time_limit=3300, time_limit=3420
 )
 def retain(**_unknown: Any) -> None:
     """Let what is older than the settings keep leave, by way of the archive."""

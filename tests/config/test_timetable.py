@@ -169,3 +169,13 @@ def test_the_second_beat_waits_and_reads_the_rows_anew_when_it_takes_over(own_st
     assert second.leading
     assert second.schedule["cycle"].last_run_at == ran
     second.leader.release()
+
+
+def test_no_long_work_stands_in_the_way_of_trading() -> None:
+    limits = {
+        slot.task: app.tasks[slot.task].time_limit
+        for slot in beat.TIMETABLE
+        if slot.queue != "learn" and slot.task in app.tasks
+    }
+
+    assert {task: limit for task, limit in limits.items() if limit is None or limit > 300} == {}
