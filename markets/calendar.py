@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
 
 from config.kernel.clocks import Clock, given
 from markets import notices, polling
@@ -32,6 +31,8 @@ DEMO_CALENDAR = "/calendar.ics"
 FRED = "https://api.stlouisfed.org/fred/releases/dates"
 HORIZON = timedelta(days=180)
 ACCEPT = ("text/calendar", "application/json", "text/json", "text/plain")
+# On one day there is one release of such a kind, whatever calendars call it.
+UNIQUE_BY_DAY = frozenset(k.code for k in releases.KINDS) - {"OTHER", "SPEECH", "TRADE"}
 COLUMNS = ("kind", "title", "scheduled_at", "all_day", "importance", "cancelled")
 
 
@@ -113,7 +114,7 @@ def link(*, as_of: datetime) -> int:
 
     An event bears on a market whose words it shares and which does not end before it.
     """
-    events = list(_coming(as_of=as_of, until=as_of + HORIZON))
+    events = coming(as_of=as_of, until=as_of + HORIZON)
     markets = list(
         Market.objects.filter(tracked=True, window_s__isnull=True, received_at__lte=as_of).only(
             "question", "scheduled_end_at"
@@ -143,14 +144,16 @@ def link(*, as_of: datetime) -> int:
 
 def announce(*, hours: int, as_of: datetime) -> int:
     """Note each important event that is near, once, with how many markets it bears on."""
-    near = _coming(as_of=as_of, until=as_of + timedelta(hours=hours))
+    near = coming(as_of=as_of, until=as_of + timedelta(hours=hours))
     told = 0
-    for event in near.filter(importance=CalendarEvent.Importance.HIGH):
+    for event in near:
+        if event.importance != CalendarEvent.Importance.HIGH:
+            continue
         count = EventImpact.objects.filter(calendar_event=event).count()
         when = f"{event.scheduled_at:%Y-%m-%d}" if event.all_day else f"{event.scheduled_at:%c} UTC"
         told += notices.note(
             Notice.Kind.EVENT_AHEAD,
-            f"{event.source}:{event.source_key}:{event.scheduled_at:%Y-%m-%d}",
+            f"{event.kind}:{event.scheduled_at:%Y-%m-%d}",
             f"{event.title} is due {when}; it bears on {count} followed markets.",
             subject=event.kind,
             as_of=as_of,
@@ -159,10 +162,38 @@ def announce(*, hours: int, as_of: datetime) -> int:
     return told
 
 
-def _coming(*, as_of: datetime, until: datetime) -> QuerySet[CalendarEvent]:
-    return CalendarEvent.objects.filter(
-        scheduled_at__gt=as_of, scheduled_at__lte=until, cancelled=False, received_at__lte=as_of
-    ).order_by("scheduled_at", "id")
+def coming(*, as_of: datetime, until: datetime) -> list[CalendarEvent]:
+    """What is due in (as_of, until], each happening once, in order.
+
+    Several calendars name the same release: the one that tells the time of day counts. The shipped
+    schedule gives way to an official one within three days of its date, also to a cancellation.
+    """
+    around = timedelta(days=3)
+    rows = CalendarEvent.objects.filter(
+        scheduled_at__gt=as_of - around, scheduled_at__lte=until + around, received_at__lte=as_of
+    )
+    official = [e for e in rows if not e.source.startswith(SEED)]
+    told = [
+        e
+        for e in rows
+        if e not in official and not any(_is_near(e, other, within=around) for other in official)
+    ]
+    once: dict[object, CalendarEvent] = {}
+    for event in sorted([*official, *told], key=lambda e: (e.all_day, e.scheduled_at, e.pk)):
+        if not event.cancelled and as_of < event.scheduled_at <= until:
+            once.setdefault(_happening(event), event)
+    return sorted(once.values(), key=lambda e: (e.scheduled_at, e.pk))
+
+
+def _is_near(event: CalendarEvent, other: CalendarEvent, *, within: timedelta) -> bool:
+    return event.kind == other.kind and abs(event.scheduled_at - other.scheduled_at) <= within
+
+
+def _happening(event: CalendarEvent) -> object:
+    """The same for two calendars' rows of one release."""
+    if event.kind in UNIQUE_BY_DAY:
+        return event.kind, event.scheduled_at.astimezone(releases.EASTERN).date()
+    return event.pk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,3 +92,29 @@ def test_an_important_event_is_announced_once_when_it_is_near() -> None:
     (notice,) = Notice.objects.filter(kind=Notice.Kind.EVENT_AHEAD)
     assert notice.subject == "CPI"
     assert "Consumer Price Index is due" in notice.text
+
+
+def test_a_release_that_two_calendars_and_the_shipped_schedule_name_happens_once() -> None:
+    moved = ("cpi", "20261211T133000Z", "Consumer Price Index")
+    make.MarketFactory(question="Will CPI exceed 3 %?", scheduled_end_at=ahead(30 * DAY))
+    refresh(ics(moved))
+    CalendarEvent.objects.create(
+        source="fred", source_key="1", kind="CPI", title="Consumer Price Index", all_day=True,
+        scheduled_at=NOW.replace(month=12, day=11, hour=5), importance=3, received_at=NOW,
+    )  # fmt: skip
+
+    found = calendar.coming(as_of=NOW, until=NOW + timedelta(days=30))
+
+    assert CalendarEvent.objects.filter(kind="CPI", scheduled_at__gt=NOW).count() == 3
+    assert [e.source for e in found if e.kind == "CPI"] == ["calendar.example"]
+    assert EventImpact.objects.filter(calendar_event__kind="CPI").count() == 1
+
+
+def test_a_cancellation_silences_the_shipped_schedule_too() -> None:
+    body = ics(CPI).replace(b"END:VEVENT", b"STATUS:CANCELLED\r\nEND:VEVENT")
+
+    refresh(body)
+
+    found = calendar.coming(as_of=NOW, until=NOW + timedelta(days=30))
+    assert "CPI" not in {event.kind for event in found}
+    assert {"FOMC", "PAYROLLS"} <= {event.kind for event in found}
