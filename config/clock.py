@@ -6,6 +6,8 @@ from celery import Celery
 from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.dev")
+# Celery would check the pages too, and load all of them for it.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 from config.celery import QUEUES
 

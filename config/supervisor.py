@@ -32,7 +32,7 @@ class Program:
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     # A stop takes less than ten seconds; a task that is cut is found again by its row.
-    grace_s: float = 8.0
+    grace_s: float = 6.0
     once: str = ""
 
 

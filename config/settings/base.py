@@ -29,7 +29,7 @@ INSTALLED_APPS = [
     "risk",
     "trading",
     "mlops",
-    "django.contrib.admin",
+    "config.apps.AdminOnDemand",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",

@@ -38,6 +38,7 @@ pytestmark = pytest.mark.django_db
 # Tick tables have no key that the admin could show; the pages show them.
 TICKS = {Quote, PublicTrade, SpotTick, FundingRate, CohortMood}
 TICKS |= {MarketVersion, Backfill, WalletResult, WalletScore}
+admin.autodiscover()
 OURS = [
     model
     for model in apps.get_models()

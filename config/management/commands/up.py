@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.management import get_commands
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
@@ -28,7 +29,13 @@ STREAM = "stream_markets"
 PORTS = 65536
 ANSWER_WITHIN_S = 90.0
 # Two workers on two cores gain nothing from BLAS threads and lose memory to them.
-QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+QUIET = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONWARNINGS": "ignore",
+    # Checks were made here; the workers need no pages, which the checks would load.
+    "CELERY_SKIP_CHECKS": "1",
+}
 
 
 class Command(BaseCommand):
@@ -36,6 +43,8 @@ class Command(BaseCommand):
         "Migrate, seed, then run web, worker, beat and stream until Ctrl-C. "
         "With --demo also a simulated venue, in a database of its own."
     )
+    # All others load the pages, and this process lives as long as the installation.
+    requires_system_checks = (Tags.models, Tags.compatibility)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--demo", action="store_true", help="a simulated world, no network")

@@ -19,6 +19,8 @@ class Command(BaseCommand):
         "Follow the live books of every tracked market: tops, whole books, trades and ticks go to "
         "the database. One process leads; a second one waits to take over."
     )
+    # Checks would load the pages, 40 MB of them.
+    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--seconds", type=float, default=None, help="stop after so long")
