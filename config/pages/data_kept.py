@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Max, Min, Q, Sum
+from django.db.models import Count, F, Max, Min, Q, Sum
 from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 
@@ -35,6 +35,7 @@ from markets.models import (
 from predictions.models import Prediction
 
 ROWS = 8
+HOLDS = Q(covered_from__lt=F("covered_until"))
 LISTINGS = ("catalogue", "epochs", "universe")
 BIG = (Quote, PublicTrade, SpotTick, FundingRate, Market, MarketVersion, Prediction)
 CONTEXT = (NewsItem, CalendarEvent, WalletTrade, Notice)
@@ -150,8 +151,8 @@ def past(*, as_of: datetime, staff: bool) -> list[Line]:
     rows = {
         row["kind"]: row
         for row in Backfill.objects.values("kind").annotate(
-            markets=Count("market_id"),
-            oldest=Min("covered_from"),
+            markets=Count("market_id", filter=HOLDS),
+            oldest=Min("covered_from", filter=HOLDS),
             held=Sum("rows"),
             failing=Count("market_id", filter=Q(failures__gt=0)),
             at=Max("updated_at"),
@@ -169,7 +170,9 @@ def past(*, as_of: datetime, staff: bool) -> list[Line]:
             Line(
                 name=name,
                 note=f"{counted(row['markets'], 'market')} from {row['oldest']:%Y-%m-%d} on, "
-                f"{counted(row['held'], 'row')}",
+                f"{counted(row['held'], 'row')}"
+                if row["oldest"]
+                else "No market's past could be fetched yet.",
                 word=f"{failing:,} failing" if failing else ago(row["at"], as_of=as_of),
                 mark=BAD if failing else GOOD,
             )

@@ -1,6 +1,5 @@
 """What surrounds one market: live prices, news, the calendar, wallets, its rules and their past."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 from math import isnan
@@ -25,6 +24,7 @@ from markets.versions import SAID
 
 ROWS = 8
 VERSIONS = 20
+SHORT = 13
 COHORTS = {wallets.SKILLED: "skilled wallets", wallets.WHALES: "whales"}
 SILENT = {"fees_id", "description"}
 """What changed is said, not shown: a key means nothing to people, rules are long."""
@@ -131,10 +131,20 @@ def impacts(market: Market, *, as_of: datetime) -> list[dict[str, Any]]:
     return [{"row": row, "when": ago(row.calendar_event.scheduled_at, as_of=as_of)} for row in rows]
 
 
-def large_trades(market: Market, *, as_of: datetime) -> Sequence[WalletTrade]:
+def large_trades(market: Market, *, as_of: datetime) -> list[dict[str, Any]]:
     """Large trades of wallets, the newest first."""
     rows = WalletTrade.objects.filter(market=market, received_at__lte=as_of)
-    return list(rows.select_related("wallet").order_by("-observed_at")[:ROWS])
+    newest = rows.select_related("wallet").order_by("-observed_at")[:ROWS]
+    return [{"row": row, "who": row.wallet.name or short(row.wallet_id)} for row in newest]
+
+
+def short(address: str) -> str:
+    """An address by its two ends.
+
+    >>> short("0x1234567890abcdef")
+    '0x1234…cdef'
+    """
+    return address if len(address) <= SHORT else f"{address[:6]}…{address[-4:]}"
 
 
 def moods(market: Market, *, as_of: datetime) -> list[Line]:
@@ -210,7 +220,7 @@ def _change(column: str, before: Any, after: Any) -> str:
 
 def _said(value: Any) -> str:
     if value is None or value == "":
-        return "unknown"
+        return "unknown" if value is None else "nothing"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):

@@ -21,6 +21,7 @@ from markets.models import (
     EventImpact,
     FetchState,
     FundingRate,
+    Market,
     Notice,
     Profile,
     Quote,
@@ -181,6 +182,7 @@ def test_history_says_how_far_back_it_reaches_and_what_fails(client: Client) -> 
 
     assert "1 market from 2026-03-04 on, 1,200 rows" in page
     assert "1 failing" in page
+    assert "No market&#x27;s past could be fetched yet." in page
 
 
 def test_open_questions_are_listed_with_their_age(client: Client) -> None:
@@ -217,13 +219,21 @@ def test_the_fullest_limit_comes_first(settings: Any, monkeypatch: pytest.Monkey
     assert found[-1].taken == 0
 
 
-def test_row_counts_are_estimates_that_read_no_table() -> None:
+def test_row_counts_are_close() -> None:
     market = make.MarketFactory()
     for minutes in range(5):
         make.QuoteFactory(market=market, at=make.ago(60 * minutes))
     vendor.analyze(Quote)
 
     assert estimates.rows([Quote, Notice])["markets_quote"] == 5
+
+
+def test_gaps_between_row_numbers_are_no_rows() -> None:
+    first = make.MarketFactory(pk=10)
+    make.MarketFactory(pk=9_000, event=first.event, fees=first.fees)
+    vendor.analyze(Market)
+
+    assert estimates.rows([Market])["markets_market"] == 2
 
 
 def test_more_rows_do_not_mean_more_queries(
