@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.markets.faulty_channel import TOKENS, Line
+from tests.markets.faulty_channel import TOKENS, Line, pick
 
 BATCHES, PER_BATCH, STEPS = 20, 500, 25
 ORDERLY = {"duplication": 0.1, "reordering": 0.1, "no_snapshot": 0.2}
@@ -13,7 +13,7 @@ ACTIONS = ("change", "change", "change", "change", "trade", "finer", "deliver", 
 
 def live(line: Line, rng: np.random.Generator) -> None:
     """One thing happens on the line, or it is cut."""
-    action = "cut" if rng.random() < 0.05 else str(rng.choice(ACTIONS))
+    action = "cut" if rng.random() < 0.05 else pick(rng, ACTIONS)
     match action:
         case "cut":
             line.cut()
