@@ -1,6 +1,7 @@
 """HTTP to the venue: one session factory, budgets below its limits, retried reads, clear errors."""
 
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
@@ -60,16 +61,18 @@ class Blocked(VenueRefused):
 
 
 class Session:
-    """Reads one service of the venue."""
+    """Reads one service of the venue; its connections are given back when nobody holds it."""
 
     def __init__(self, client: httpx.Client, budget: Budget, *, attempts: int = 4) -> None:
         self.client = client
         self.budget = budget
         self.attempts = attempts
+        # A session lives as long as the work that made it; at the end of the process at the latest.
+        self._give_back = weakref.finalize(self, client.close)
 
     def close(self) -> None:
-        """Give the connections back."""
-        self.client.close()
+        """Give the connections back now."""
+        self._give_back()
 
     def get(self, path: str, params: Params = ()) -> bytes:
         """The body of a GET, tried again while the venue is silent, busy or broken.
