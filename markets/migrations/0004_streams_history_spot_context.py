@@ -40,10 +40,6 @@ class Migration(migrations.Migration):
                 ('period_s', models.PositiveIntegerField(default=28800)),
             ],
         ),
-        migrations.RemoveField(
-            model_name='ingestsettings',
-            name='retention_days',
-        ),
         migrations.AddField(
             model_name='event',
             name='neg_risk_market_id',
