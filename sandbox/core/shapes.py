@@ -129,21 +129,28 @@ def market(happening: Happening, child: int, second: int, *, nested: bool = True
     }
     body |= _prices(happening, child, second)
     if family.kind is Kind.EPOCH:
-        body["eventStartTime"] = iso(happening.starts_at)
-        # Hours and days come without it: their slug alone says what they are.
-        if family.window_s < HOUR_S:
-            window = LABELS[family.window_s]
-            body["cryptoMarketConfig"] = {
-                "id": f"{family.asset}-{window}-simulated",
-                "asset": family.asset,
-                "duration": window,
-                "twapEnabled": False,
-            }
+        body |= _window(happening)
     if family.kind is Kind.EXCLUSIVE:
         body["negRiskMarketID"] = "0x" + names.condition_id(happening, 0)[2:][::-1]
     if nested:
         body["events"] = [event(happening, second, nested=False)]
     return body
+
+
+def _window(happening: Happening) -> dict[str, Any]:
+    """An up/down market's start and settings; the latter are missing for hours and days."""
+    family = happening.family
+    start = {"eventStartTime": iso(happening.starts_at)}
+    if family.window_s >= HOUR_S:
+        return start
+    window = LABELS[family.window_s]
+    config = {
+        "id": f"{family.asset}-{window}-simulated",
+        "asset": family.asset,
+        "duration": window,
+        "twapEnabled": False,
+    }
+    return {**start, "cryptoMarketConfig": config}
 
 
 def _prices(happening: Happening, child: int, second: int) -> dict[str, Any]:
