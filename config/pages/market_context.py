@@ -176,7 +176,8 @@ def epoch(market: Market, *, as_of: datetime) -> dict[str, Any]:
     official = market.reference_price
     reference = official if official is not None else market.reference_estimate
     moved = None
-    if reference and now is not None and now.price is not None:
+    runs = market.scheduled_end_at is None or market.scheduled_end_at > as_of
+    if runs and reference and now is not None and now.price is not None:
         moved = 1e4 * (now.price / reference - 1)
     return {
         "reference": reference,
@@ -190,7 +191,9 @@ def epoch(market: Market, *, as_of: datetime) -> dict[str, Any]:
         "begins": market.epoch_start_at,
         "left": None
         if market.scheduled_end_at is None
-        else age(max((market.scheduled_end_at - as_of).total_seconds(), 0.0)),
+        else f"{age((market.scheduled_end_at - as_of).total_seconds())} left"
+        if runs
+        else "the window is over",
     }
 
 

@@ -134,6 +134,16 @@ def test_an_estimated_price_to_beat_says_that_it_is_one(client: Client) -> None:
     assert "Chainlink BTC/USD" in pages[2]
 
 
+def test_a_window_that_is_over_has_no_move() -> None:
+    market = make.EpochMarketFactory()
+
+    running = market_context.epoch(market, as_of=make.ahead(60))
+    over = market_context.epoch(market, as_of=make.ahead(901))
+
+    assert running["left"] == "14 min left"
+    assert (over["left"], over["moved_bps"]) == ("the window is over", None)
+
+
 def test_the_past_of_the_listing_names_what_changed_and_when() -> None:
     market = make.MarketFactory()
     versions.keep([market.pk], as_of=make.ago(300))
