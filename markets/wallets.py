@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 import structlog
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Max, Q, QuerySet
 
 from config.kernel import vendor
 from config.kernel.clocks import Clock, given
+from config.kernel.copy_format import Schema
 from config.kernel.units import ConditionId
 from markets import unknown
 from markets.adapters import data_api, http
@@ -46,9 +47,18 @@ TIMING = (
     "seconds_left",
     "market__resolution__payout_0",
 )
+EARNED = ("token_id", "cost", "realized_pnl")
 FELT = ("mood", "wallets", "dollars")
 SKILLED, WHALES = "SKILLED", "WHALES"
 TIME = pl.Datetime("us", "UTC")
+MOODS: Schema = {
+    "market_id": pl.Int64,
+    "cohort": pl.String,
+    "as_of": TIME,
+    "mood": pl.Float64,
+    "wallets": pl.Int64,
+    "dollars": pl.Float64,
+}
 Refusals = (http.VenueRefused, NotUnderstood, StuckCursor, TooDeep)
 
 
@@ -161,13 +171,9 @@ def feel(*, as_of: datetime) -> int:
 
 def moods(market_ids: Sequence[int], *, cohort: str, as_of: datetime) -> Floats:
     """The newest mood of a cohort per market known at `as_of`; NaN = none, never zero."""
-    rows = (
-        CohortMood.objects.filter(market_id__in=market_ids, cohort=cohort, as_of__lte=as_of)
-        .order_by("as_of")
-        .values_list("market_id", "mood")
-    )
-    newest = dict(rows)
-    return np.array([newest.get(pk, np.nan) for pk in market_ids], dtype=np.float64)
+    newest = _newest_moods(market_ids, as_of=as_of).filter(pl.col("cohort") == cohort)
+    felt = dict(newest.select("market_id", "mood").iter_rows())
+    return np.array([felt.get(pk, np.nan) for pk in market_ids], dtype=np.float64)
 
 
 def top(*, category: str, limit: int, as_of: datetime) -> list[WalletScore]:
@@ -176,15 +182,27 @@ def top(*, category: str, limit: int, as_of: datetime) -> list[WalletScore]:
     return list(scores.select_related("wallet").order_by("-skilled", "-skill_low")[:limit])
 
 
+def _newest_moods(market_ids: Sequence[int], *, as_of: datetime) -> pl.DataFrame:
+    """The last row of each market and cohort; the database reads no more than these."""
+    last = (
+        CohortMood.objects.filter(market_id__in=market_ids, as_of__lte=as_of)
+        .values("market_id", "cohort")
+        .annotate(last=Max("as_of"))
+    )
+    newest = {(row["market_id"], row["cohort"], row["last"]) for row in last}
+    stamps = {at for _, _, at in newest}
+    rows = CohortMood.objects.filter(market_id__in=market_ids, as_of__in=stamps)
+    kept = [
+        row for row in rows.values_list("market_id", "cohort", "as_of", *FELT) if row[:3] in newest
+    ]
+    return pl.DataFrame(kept, schema=MOODS, orient="row")
+
+
 def _changed(rows: Sequence[dict[str, object]], *, as_of: datetime) -> list[dict[str, object]]:
     """Rows that differ from the newest of their market and cohort."""
-    stored = CohortMood.objects.filter(
-        market_id__in=[row["market_id"] for row in rows], as_of__lte=as_of
-    ).order_by("as_of")
-    newest = {
-        (market_id, cohort): felt
-        for market_id, cohort, *felt in stored.values_list("market_id", "cohort", *FELT)
-    }
+    asked = [row["market_id"] for row in rows]
+    stored = _newest_moods([pk for pk in asked if isinstance(pk, int)], as_of=as_of)
+    newest = {(pk, cohort): felt for pk, cohort, _, *felt in stored.iter_rows()}
     return [
         row
         for row in rows
@@ -234,6 +252,14 @@ def _keep(
     return vendor.upsert(WalletResult, frame, key=["wallet_id", "token_id"], update=update)
 
 
+def _news(frame: pl.DataFrame, wallet: str) -> pl.DataFrame:
+    """Results that are new or differ in what was earned or paid."""
+    stored = WalletResult.objects.filter(wallet_id=wallet).values_list(*EARNED)
+    known = {token: tuple(rest) for token, *rest in stored}
+    fresh = [known.get(token) != tuple(rest) for token, *rest in frame.select(EARNED).iter_rows()]
+    return frame.filter(pl.Series(fresh, dtype=pl.Boolean))
+
+
 def _result(
     wallet: str, status: Status, row: Position, categories: dict[str, str], *, as_of: datetime
 ) -> dict[str, object]:
@@ -274,14 +300,7 @@ def _timing(*, as_of: datetime, within_s: float) -> dict[str, float | None]:
     """Wallet → how informed its large trades look, over markets that have resolved by now."""
     trades = WalletTrade.objects.filter(
         market__resolution__received_at__lte=as_of, received_at__lte=as_of
-    ).values_list(
-        "wallet_id",
-        "outcome_index",
-        "side",
-        "price",
-        "seconds_left",
-        "market__resolution__payout_0",
-    )
+    ).values_list(*TIMING)
     by_wallet: dict[str, list[LargeTrade]] = {}
     for wallet, outcome, side, price, seconds_left, payout in trades:
         # Selling one side at p is buying the other at 1 − p.

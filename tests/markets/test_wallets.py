@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from markets import wallet_trades, wallets
+from markets.adapters import http
 from markets.adapters.data_api import DataApi
 from markets.models import (
     CohortMood,
@@ -123,7 +124,7 @@ def test_a_taker_and_a_maker_of_one_match_are_two_wallets_trades() -> None:
     assert WalletTrade.objects.count() == 2
 
 
-def test_a_silent_service_is_an_error_and_keeps_nothing_half() -> None:
+def test_one_silence_is_counted_and_keeps_nothing_half() -> None:
     market()
     broken = DataApi(URL, transport=httpx.MockTransport(lambda _r: httpx.Response(502)), attempts=1)
 
@@ -131,6 +132,22 @@ def test_a_silent_service_is_an_error_and_keeps_nothing_half() -> None:
 
     assert counts["failed"] == 1
     assert not WalletTrade.objects.exists()
+
+
+def test_the_third_silence_in_a_row_ends_the_look() -> None:
+    for _ in range(41):
+        market()
+    asked: list[httpx.Request] = []
+
+    def silent(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(502)
+
+    broken = DataApi(URL, transport=httpx.MockTransport(silent), attempts=1)
+
+    with pytest.raises(http.VenueUnreachable):
+        wallet_trades.follow(as_of=NOW, venue=broken)
+    assert len(asked) == 3
 
 
 def followed(wallet: str) -> None:
@@ -157,6 +174,21 @@ def test_lost_positions_are_read_beside_the_closed_ones() -> None:
     assert WalletResult.objects.get(event_key="event-2").cost == pytest.approx(100.0)
 
 
+def test_a_result_that_changed_is_not_seen_in_the_past() -> None:
+    record_of("0xaa", events=25, pnl=40.0)
+    known = wallets.score(as_of=NOW)
+    changed = [position("0xaa", 1, -500.0, "CLOSED") | {"token_id": "1700"}]
+
+    wallets.refresh_results(as_of=ahead(3600), venue=service({"/v2/positions CLOSED": changed}))
+
+    assert known == 1
+    assert WalletResult.objects.get(token_id="1700").received_at == ahead(3600)
+    assert wallets.score(as_of=ahead(60)) == 1
+    before, after = WalletScore.objects.order_by("as_of")
+    assert (before.events, after.events) == (25, 24)
+    assert after.pnl < before.pnl
+
+
 def test_a_wallet_is_asked_again_only_after_its_pause_and_only_so_many_are_watched() -> None:
     revise(ContextSettings, max_wallets=1)
     followed("0xaa")
@@ -175,7 +207,7 @@ def record_of(wallet: str, *, events: int, pnl: float) -> None:
     followed(wallet)
     WalletResult.objects.bulk_create(
         WalletResult(
-            wallet_id=wallet, token_id=f"{wallet}{n}", condition_id="0x1", event_key=f"e{n}",
+            wallet_id=wallet, token_id=f"{int(wallet, 16)}{n}", condition_id="0x1", event_key=f"e{n}",
             status="CLOSED", average_price=0.5, cost=100.0, realized_pnl=pnl + n % 3,
             received_at=ago(DAY),
         )
