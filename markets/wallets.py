@@ -246,10 +246,10 @@ def _keep(
         [_result(wallet, status, row, categories, as_of=as_of) for status, row in rows],
         schema_overrides={"ended_at": TIME, "received_at": TIME},
     )
-    update = [
-        name for name in frame.columns if name not in ("wallet_id", "token_id", "received_at")
-    ]
-    return vendor.upsert(WalletResult, frame, key=["wallet_id", "token_id"], update=update)
+    key = ["wallet_id", "token_id"]
+    # A result that changed was learned now: whoever asks about the past must not see it.
+    update = [name for name in frame.columns if name not in key]
+    return vendor.upsert(WalletResult, _news(frame, wallet), key=key, update=update)
 
 
 def _news(frame: pl.DataFrame, wallet: str) -> pl.DataFrame:
