@@ -192,6 +192,7 @@ def size(model: type[Model]) -> int:
 
 def year(archive: Path) -> list[Row]:
     shown: dict[str, list[int]] = {model.__name__: [] for model in WATCHED}
+    held: dict[str, list[int]] = {model.__name__: [] for model in WATCHED}
     spent = 0.0
     written = dict.fromkeys(shown, 0)
     start = BEGIN
@@ -209,6 +210,7 @@ def year(archive: Path) -> list[Row]:
         for m in WATCHED:
             rows = m.objects.count()
             shown[m.__name__].append(rows)
+            held[m.__name__].append(size(m))
             cells.append(f"{m.__name__} {rows:,} rows {size(m) / 1e6:.0f} MB")
         kept = sum(f.stat().st_size for f in archive.rglob("*.parquet")) / 1e6
         left = sum(t.rows for t in done.tables.values())
@@ -232,8 +234,19 @@ def year(archive: Path) -> list[Row]:
         )
         for name, rows in shown.items()
     ]
+    full = [
+        Row(
+            path=f"{name}: bytes after the year ÷ most bytes of any month before the last three",
+            ours=sizes[-1] / max(sizes[:-3]),
+            unit="×",
+            higher_is_better=False,
+            target=1.1,
+        )
+        for name, sizes in held.items()
+    ]
     return [
         *bounded,
+        *full,
         Row(path="retention, a month's run", ours=spent / MONTHS, unit="s", higher_is_better=False),
     ]
 

@@ -13,7 +13,7 @@ import structlog
 from django.db import connection
 from django.db.models import Model
 
-from config.kernel import jobs, partitions
+from config.kernel import jobs, partitions, vendor
 from config.kernel.clocks import Clock, given
 from config.kernel.models import Job
 from markets import retention_markets, retention_rows, retention_ticks
@@ -74,7 +74,7 @@ def run(
                 report.count(policy.table, step)
                 jobs.advance(job, done=_total(report), as_of=now())
         retention_markets.refresh()
-        _shrink()
+        _shrink(report)
     except BaseException as failure:
         jobs.fail(job, as_of=now(), error=f"{type(failure).__name__}: {failure}")
         raise
@@ -106,12 +106,16 @@ def _finish(job: Job, report: Report, *, as_of: datetime) -> None:
     log.info("retention.done", made=len(report.made), **busy)
 
 
-def _shrink() -> None:
-    """SQLite fills freed pages again; where the file was made to shrink, it gives some back.
+def _shrink(report: Report) -> None:
+    """Deleted rows leave room that PostgreSQL fills again once it is told of it.
+
+    SQLite fills freed pages again; where the file was made to shrink, it gives some back.
 
     The embedded default was not, and making it so needs a VACUUM with the file twice on the disk:
     the file stays as large as the largest window was, which is bounded as well.
     """
+    emptied = [p for p in (*TICKS, *ROWS) if report.tables[p.table].rows]
+    vendor.vacuum(*map(retention_rows.model_of, emptied))
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})").fetchall()

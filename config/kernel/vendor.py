@@ -29,6 +29,7 @@ __all__ = [
     "read",
     "refuse_changes",
     "upsert",
+    "vacuum",
 ]
 BATCH = 500_000
 
@@ -180,3 +181,16 @@ def analyze(*models: type[Model]) -> None:
         for model in models:
             name = connection.ops.quote_name(table_of(model).name)
             cursor.execute(f"ANALYZE {name}")
+
+
+def vacuum(*models: type[Model]) -> None:
+    """Make the room of deleted rows usable again, on PostgreSQL; readers and writers go on.
+
+    The server does so by itself where autovacuum is on, but not at once. Nothing happens inside a
+    transaction, where it is impossible.
+    """
+    if connection.vendor != "postgresql" or connection.in_atomic_block:
+        return
+    with connection.cursor() as cursor:
+        for model in models:
+            cursor.execute(f"VACUUM (ANALYZE) {table_of(model).quoted}")

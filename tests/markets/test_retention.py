@@ -321,3 +321,19 @@ def test_every_dated_table_of_the_markets_has_a_policy() -> None:
 
     assert tables - unbounded == {policy.model for policy in (*TICKS, *ROWS)}
     assert PublicTrade in [retention_rows.model_of(p) for p in TICKS]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite reuses room by itself")
+def test_tables_that_rows_left_have_no_dead_rows() -> None:
+    context(MarketFactory(), OLD - timedelta(days=730))
+
+    retention.run(as_of=NOW)
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relallvisible >= 0, reltuples FROM pg_class WHERE relname = %s",
+            ["markets_newsitem"],
+        )
+        seen = cursor.fetchone()
+    assert seen == (True, 0.0)  # −1 where nobody vacuumed
