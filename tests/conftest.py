@@ -1,7 +1,11 @@
 """Fixtures for every test."""
 
+import fcntl
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -12,6 +16,7 @@ from django.db import connection
 from config.kernel import locks, vendor
 from config.kernel.models import AppendOnly
 
+ROOT = Path(__file__).resolve().parent.parent
 # A busy machine is not a failure: properties have no clock, only the suite has.
 hypothesis.settings.register_profile(
     "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -51,6 +56,31 @@ def unfinished_work_is_given_back(django_db_blocker: Any) -> Iterator[None]:
         locks.give_back_everything()
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with all tables and no rows, made once for all workers; copy, never write."""
+    shared = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        shared = shared.parent
+    state = shared / "migrated"
+    state.mkdir(exist_ok=True)
+    with (state / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (state / "done").exists():
+            environment = {
+                **os.environ,
+                "STATE_DIR": str(state),
+                "DATABASE_URL": "",
+                "TEST_DB_SUFFIX": "",
+                "MODE": "",
+                "DJANGO_SETTINGS_MODULE": "config.settings.dev",
+            }
+            argv = [sys.executable, "manage.py", "migrate", "-v0"]
+            subprocess.run(argv, cwd=ROOT, env=environment, check=True)
+            (state / "done").touch()
+    return state / "oddsmith.sqlite3"
+
+
 @pytest.fixture
 def fact_triggers(db: Any) -> None:
     """Put the triggers back where an earlier transactional test had lifted them."""
@@ -59,7 +89,11 @@ def fact_triggers(db: Any) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On the second database only what depends on one runs: the rest was proved on the first."""
+    """On the second database only what depends on one runs: the rest was proved on the first.
+
+    A test of processes depends on it where it uses the suite's database, or makes databases on the
+    same server (`own_database`); one whose processes have an SQLite file of their own does not.
+    """
     if not os.environ.get("DATABASE_TESTS_ONLY"):
         return
     touching = {"db", "transactional_db", "live_server", "django_db_setup"}
@@ -70,7 +104,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         and (
             touching & set(getattr(item, "fixturenames", ()))
             or item.get_closest_marker("django_db")
-            or item.get_closest_marker("process")
+            or item.get_closest_marker("own_database")
         )
     ]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])

@@ -70,11 +70,22 @@ def _run(name: str, environment: dict[str, str], scratch: Path, arguments: list[
         "OMP_NUM_THREADS": "1",
         "DATABASE_TESTS_ONLY": "1" if name == "postgresql" else "",
     }
+    own |= _compiled()
     measured = [] if arguments else ["--cov", "--cov-report="]
     argv = [sys.executable, "-m", "pytest", *PARALLEL, *measured, *arguments]
     return subprocess.run(
         argv, cwd=ROOT, env={**os.environ, **environment, **own}, check=False
     ).returncode
+
+
+def _compiled() -> dict[str, str]:
+    """Where compiled modules stay: a hundred children of the tests would each compile them again.
+
+    One who wants none in the tree, or has a tree that cannot be written, keeps them beside Python.
+    """
+    if not sys.dont_write_bytecode:
+        return {}
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(Path(sys.prefix) / "pycache")}
 
 
 def _coverage(scratch: Path) -> list[str]:

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -50,19 +51,9 @@ def the_developers_own_installation_stays_the_last_started() -> Iterator[None]:
         LAST_STARTED.write_bytes(before)
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory) -> Path:
-    """An empty database with all tables, made once."""
-    state = tmp_path_factory.mktemp("template")
-    argv = [sys.executable, "manage.py", "migrate", "-v0"]
-    subprocess.run(argv, cwd=ROOT, env=environment(state), check=True)
-    return state / "oddsmith.sqlite3"
-
-
 @pytest.fixture
-def state(template, tmp_path) -> Path:
-    with sqlite3.connect(template) as source, sqlite3.connect(tmp_path / template.name) as target:
-        source.backup(target)
+def state(migrated, tmp_path) -> Path:
+    shutil.copy(migrated, tmp_path)
     return tmp_path
 
 

@@ -52,7 +52,7 @@ def interrupt(owner: Any, name: str, number: int, *, after: bool) -> None:
 def stop(*, waits: bool) -> None:
     if not waits:
         os.kill(os.getpid(), signal.SIGKILL)
-    sys.stdout.write("at work\n")
+    sys.stdout.write(f"at work {os.getpid()}\n")
     sys.stdout.flush()
     sys.stdin.read()
 

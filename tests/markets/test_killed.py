@@ -2,7 +2,8 @@
 
 import json
 import os
-import sqlite3
+import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -21,7 +22,7 @@ from django.db import connection
 from tests.markets import history_folder as made
 from tests.markets.history_venue import Past
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.process, pytest.mark.own_database, pytest.mark.timeout(120)]
 KILLED = -9
 Environment = dict[str, str]
 
@@ -109,49 +110,33 @@ def run(env: Environment, *words: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def result(env: Environment, *words: str) -> Any:
-    done = run(env, *words)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1]) if done.stdout else None
-
-
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory, server: str) -> Iterator[tuple[Path, Any]]:
-    """A state folder with an empty database, and PostgreSQL's name of it where that is used."""
-    state = tmp_path_factory.mktemp("template")
-
-    def migrate(name: str | None) -> None:
-        argv = [sys.executable, "manage.py", "migrate", "-v0"]
-        subprocess.run(
-            argv, cwd=settings.BASE_DIR, env=environment(state, server, name), check=True
-        )
-
+def template(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, server: str
+) -> Iterator[Path | str]:
+    """An empty database with all tables: a file, or the name that PostgreSQL knows it by."""
     if connection.vendor != "postgresql":
-        migrate(None)
-        yield state, None
+        yield request.getfixturevalue("migrated")
         return
     with postgresql_database() as name:
-        migrate(name)
-        yield state, name
+        own = environment(tmp_path_factory.mktemp("template"), server, name)
+        argv = [sys.executable, "manage.py", "migrate", "-v0"]
+        subprocess.run(argv, cwd=settings.BASE_DIR, env=own, check=True)
+        yield name
 
 
 @pytest.fixture
-def installation(template: tuple[Path, Any], tmp_path: Path, server: str) -> Iterator[Any]:
+def installation(template: Path | str, tmp_path: Path, server: str) -> Iterator[Any]:
     """Makes empty installations: each call gives the environment of a new one."""
-    state, name = template
     open_databases = []
 
     def make() -> Environment:
         fresh = tmp_path / uuid.uuid4().hex
         fresh.mkdir()
-        if name is None:
-            file = "oddsmith.sqlite3"
-            with sqlite3.connect(state / file) as old, sqlite3.connect(fresh / file) as new:
-                old.backup(new)
-            old.close()
-            new.close()
+        if isinstance(template, Path):
+            shutil.copy(template, fresh)
             return environment(fresh, server, None)
-        database = postgresql_database(name)
+        database = postgresql_database(template)
         open_databases.append(database)
         return environment(fresh, server, database.__enter__())
 
@@ -224,8 +209,8 @@ def test_a_living_backfill_is_respected_and_a_killed_one_replaced_at_once(
     installation: Any,
 ) -> None:
     env = installation()
-    result(env, "prepare")
-    argv = [sys.executable, "-m", "tests.markets.killed", "backfill", "advance", "-3"]
+    works = ["prepare", "--", "backfill", "advance", "-3", "--", "backfill", "--", "dump"]
+    argv = [sys.executable, "-m", "tests.markets.killed", *works]
     with subprocess.Popen(
         argv,
         cwd=settings.BASE_DIR,
@@ -233,16 +218,19 @@ def test_a_living_backfill_is_respected_and_a_killed_one_replaced_at_once(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    ) as owner:
-        assert owner.stdout is not None
-        said = iter(owner.stdout.readline, "")
-        assert any(line == "at work\n" for line in said)
+    ) as parent:
+        assert parent.stdout is not None
+        said = iter(parent.stdout.readline, "")
+        owner = next(line for line in said if line.startswith("at work "))
 
         refused = run(env, "backfill")
-        owner.kill()
-        owner.wait(timeout=30)
+        os.kill(int(owner.split()[-1]), signal.SIGKILL)
+        after = list(said)
 
     assert "AlreadyRunning" in refused.stderr
     # Its clock stands still: nothing but the dead owner's lock tells that it may go on.
-    assert result(env, "backfill")["windows"] > 0
-    assert result(env, "dump")["Backfill"][0] == 10
+    ends = [line for line in after if line.startswith("ended ")]
+    assert ends == [f"ended {KILLED}\n", "ended 0\n", "ended 0\n"]
+    filled, stands = (json.loads(line) for line in after if line.startswith("{"))
+    assert filled["windows"] > 0
+    assert stands["Backfill"][0] == 10

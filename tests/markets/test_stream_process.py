@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -26,11 +27,13 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 ROOT = Path(__file__).resolve().parents[2]
 WORLD = World(7)
 TRACK = "UPDATE markets_market SET tracked = 1"
-FREQUENT = """
+PREPARE = """
+from django.core.management import call_command
 from django.utils import timezone
 from markets.models import StreamSettings
 StreamSettings.objects.create(version=1, created_at=timezone.now(), reason="test",
     top_every_s=1, book_every_s=2, tokens_per_connection=40, max_tokens=120)
+call_command("sync_catalogue")
 """
 
 
@@ -50,24 +53,25 @@ def venue() -> Iterator[dict[str, str]]:
     }
     sockets.close()
     server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture(scope="module")
-def environment(venue, tmp_path_factory) -> dict[str, str]:
+def environment(venue, migrated, tmp_path_factory) -> dict[str, str]:
     """An installation of its own that knows the stand-in's markets and follows them all."""
     state = tmp_path_factory.mktemp("stream")
     dropped = ("DATABASE_URL", "REDIS_URL", "TEST_DB_SUFFIX", "COVERAGE_FILE")
     kept = {k: v for k, v in os.environ.items() if k not in dropped and not k.startswith("COV_")}
     own = {"STATE_DIR": str(state), "DJANGO_SETTINGS_MODULE": "config.settings.dev"}
     environment = {**kept, **venue, **own}
-    for command in (["migrate", "-v0"], ["sync_catalogue"], ["shell", "-v0", "-c", FREQUENT]):
-        subprocess.run(
-            [sys.executable, "manage.py", *command],
-            cwd=ROOT,
-            env=environment,
-            check=True,
-            capture_output=True,
-        )
+    shutil.copy(migrated, state)
+    subprocess.run(
+        [sys.executable, "manage.py", "shell", "-v0", "-c", PREPARE],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
     with closing(sqlite3.connect(state / "oddsmith.sqlite3")) as database, database:
         database.execute(TRACK)
     return environment
