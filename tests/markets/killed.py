@@ -1,9 +1,10 @@
 """Run an import or a backfill in a process of its own that ends itself at a named point.
 
 `python -m tests.markets.killed WHAT [POINT NUMBER] [-- WHAT …]`, where WHAT is `import FOLDER`,
-`backfill`, `prepare` (markets to fill) or `dump`. Before the NUMBER-th call of POINT the process
-kills itself as the kernel would, or waits for ever where NUMBER is negative. `-POINT` counts calls
-that have returned.
+`backfill`, `prepare` (markets to fill), `retain`, `fill` (old rows for it), `sync` or `dump`.
+Before the NUMBER-th call of POINT the process kills itself as the kernel would, or waits for ever
+where NUMBER is negative. `-POINT` counts calls that have returned. The point `deletion` counts
+statements that delete or drop, before they are committed.
 """
 
 import hashlib
@@ -28,6 +29,7 @@ TABLES = (
     "PublicTrade",
     "SpotTick",
     "Backfill",
+    "Notice",
 )
 Points = dict[str, tuple[Any, str]]
 
@@ -49,6 +51,23 @@ def interrupt(owner: Any, name: str, number: int, *, after: bool) -> None:
     setattr(owner, name, counted)
 
 
+def interrupt_deletion(number: int) -> None:
+    """Kill where that many deleting statements were executed and the last is not committed."""
+    from django.db import connection
+
+    calls = 0
+
+    def counted(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        nonlocal calls
+        result = execute(sql, *rest)
+        calls += sql.startswith(("DELETE", "DROP TABLE"))
+        if calls == number:
+            stop(waits=False)
+        return result
+
+    connection.execute_wrappers.append(counted)
+
+
 def stop(*, waits: bool) -> None:
     if not waits:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -59,9 +78,11 @@ def stop(*, waits: bool) -> None:
 
 def points() -> Points:
     from config.kernel import jobs, vendor
-    from markets import archive, coverage, price_history, trades
+    from markets import archive, coverage, filing, listing, price_history, trades
 
     return {
+        "store": (filing, "store"),
+        "rows": (listing, "_write"),
         "append": (vendor, "append"),
         "file": (archive, "_replace"),
         "advance": (jobs, "advance"),
@@ -112,6 +133,54 @@ def backfill_() -> None:
     sys.stdout.write(json.dumps(report.figures()))
 
 
+def fill() -> None:
+    """Two markets with quotes of two old months and of today, and old notices."""
+    from datetime import timedelta
+
+    from markets.models import Market, Notice, Origin, Quote
+    from tests import factories as make
+
+    old = [NOW - timedelta(days=300, hours=h) for h in range(0, 800, 9)]
+    for number in (1, 2):
+        market = make.MarketFactory(venue_key=f"old-{number}", condition_id=f"0x{number:064x}")
+        Quote.objects.bulk_create(
+            Quote(market=market, observed_at=at, received_at=at, kind=1, price=0.5)
+            for at in [*old, NOW]
+        )
+    Market.objects.update(origin=Origin.SANDBOX)
+    Notice.objects.bulk_create(
+        Notice(
+            key=f"{n}",
+            kind="WHALE_TRADE",
+            subject="s",
+            text="t",
+            observed_at=NOW - timedelta(days=900 + n),
+            received_at=NOW - timedelta(days=900 + n),
+        )
+        for n in range(40)
+    )
+
+
+def retain() -> None:
+    from markets import retention
+
+    retention.run(as_of=NOW)
+
+
+def sync() -> None:
+    from markets import catalog
+    from markets.adapters.gamma import Gamma
+    from tests.markets import wire_payloads as say
+
+    catalog.BATCH = 2
+    events = [
+        say.event(n, markets=[say.market(10 * n), say.market(10 * n + 1)]) for n in range(1, 7)
+    ]
+    pages = {"/events/keyset": say.paged("events", *(events[n : n + 2] for n in (0, 2, 4)))}
+    source = Gamma("https://gamma.example", transport=say.serving(pages))
+    catalog.sync(as_of=NOW, venue=source)
+
+
 def dump() -> None:
     """A line per table: rows, and a digest of them without our own clock and numbers of jobs."""
     import polars as pl
@@ -128,8 +197,8 @@ def dump() -> None:
         columns = [shown.get(name, name) for name in names]
         rows = sorted(map(repr, model.objects.values_list(*columns)))
         found[name] = (len(rows), digest(rows))
-    for table in ("markets", "quotes", "trades", "spot"):
-        frame = archive.read(table)
+    for table in ("markets", "quotes", "trades", "spot", "notices"):
+        frame = archive.read(table).drop("created_at", "updated_at", strict=False)
         rows = sorted(map(repr, frame.rows())) if isinstance(frame, pl.DataFrame) else []
         found[f"archived {table}"] = (len(rows), digest(rows))
     sys.stdout.write(json.dumps(found))
@@ -167,14 +236,17 @@ def work(what: str, *rest: str) -> None:
     folder = arguments.pop(0) if what == "import" else ""
     if arguments:
         point, number = arguments
-        owner, name = points()[point.lstrip("-")]
-        interrupt(owner, name, int(number), after=point.startswith("-"))
+        if point == "deletion":
+            interrupt_deletion(int(number))
+        else:
+            owner, name = points()[point.lstrip("-")]
+            interrupt(owner, name, int(number), after=point.startswith("-"))
     if what == "import":
         import_(str(Path(folder)))
     elif what == "backfill":
         backfill_()
     else:
-        {"dump": dump, "prepare": prepare}[what]()
+        {"dump": dump, "prepare": prepare, "fill": fill, "retain": retain, "sync": sync}[what]()
 
 
 if __name__ == "__main__":

@@ -234,3 +234,31 @@ def test_a_living_backfill_is_respected_and_a_killed_one_replaced_at_once(
     filled, stands = (json.loads(line) for line in after if line.startswith("{"))
     assert filled["windows"] > 0
     assert stands["Backfill"][0] == 10
+
+
+def test_retention_killed_anywhere_ends_with_the_same_rows(installation: Any) -> None:
+    points = ["file 1", "-file 2", "deletion 1", "-file 3", "deletion 2", "deletion 1"]
+    storm = [["retain", *p.split()] for p in points]
+
+    _, given = rows_after(installation(), ["fill"])
+    _, expected = rows_after(installation(), ["fill"], ["retain"])
+    ends, found = rows_after(installation(), ["fill"], *storm, ["retain"])
+
+    assert ends == [0, *[KILLED] * len(points), 0]
+    assert (given["Quote"][0], expected["Quote"][0]) == (2 * 90, 2)
+    assert expected["archived quotes"][0] == 2 * 89
+    assert (expected["Notice"][0], expected["archived notices"][0]) == (0, 40)
+    assert found == expected
+
+
+def test_a_catalogue_pass_killed_anywhere_ends_with_the_same_rows(installation: Any) -> None:
+    points = ["store 1", "rows 1", "-rows 1", "-store 1", "rows 1", "-store 2", "-rows 1"]
+    points.append("store 3")
+    storm = [["sync", *p.split()] for p in points]
+
+    _, expected = rows_after(installation(), ["sync"])
+    ends, found = rows_after(installation(), *storm, ["sync"])
+
+    assert ends == [*[KILLED] * len(points), 0]
+    assert (expected["Event"][0], expected["Market"][0], expected["Outcome"][0]) == (6, 12, 24)
+    assert found == expected
