@@ -11,7 +11,7 @@ from datetime import datetime
 import polars as pl
 import structlog
 
-from markets import archive, filing, resolution_records, resolutions, unknown
+from markets import archive, filing, resolution_records, resolution_sources, resolutions, unknown
 from markets.adapters.gamma import Gamma
 from markets.adapters.history_frames import MARKETS
 from markets.core import wire_resolution
@@ -76,8 +76,7 @@ def _book(events: Sequence[EventRow], simulated: bool, *, as_of: datetime) -> in
 
 def _result(market: Market, row: MarketRow) -> Result | None:
     """What the catalogue states beyond doubt, in the reading of `markets.resolutions`."""
-    assets = [o.asset_id or "" for o in sorted(market.outcomes.all(), key=lambda o: o.index)]
-    word = wire_resolution.from_catalogue(row, asset_ids=assets if all(assets) else [])
+    word = wire_resolution.from_catalogue(row, ours=resolution_sources.ours(market))
     verdict = wire_resolution.decide([word], needed=1, overdue=False)
     return verdict if isinstance(verdict, Result) else None
 

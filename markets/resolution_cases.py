@@ -3,6 +3,7 @@
 A person settles with a name and a reason, once; facts are never changed.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -20,6 +21,10 @@ from markets.models import Market, Notice, Resolution, ResolutionCase
 
 log = structlog.get_logger()
 LEAST_REASON = 10
+BY_HAND = "manual"
+LINES = frozenset("\t\n\r")
+# Letters by their class that show nothing.
+FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
 PAYOUTS = {"0": Decimal(1), "1": Decimal(0), "half": wire.HALF}
 """What a share of outcome 0 pays under each decision of a person."""
 
@@ -50,9 +55,10 @@ def contradicted(
     market: Market, booked: Resolution, evidence: Sequence[Evidence], *, as_of: datetime
 ) -> ResolutionCase | None:
     """Show that a source denies a booked result; None where a person has seen the same already."""
-    against = wire.contradicts(booked.payout_0, evidence)
+    against = wire.contradicts(booked.payout_0, evidence, by_hand=booked.strength == BY_HAND)
     share = f"{booked.payout_0.normalize():f}"
-    reason = f"booked {share} by {booked.source}, but {wire.in_words(against)}"[:400]
+    reason = f"booked {share} by {booked.source}, but {wire.in_words(against)}"
+    reason = wire.clean(reason, longest=400)
     seen = ResolutionCase.objects.filter(market=market, settled_at__isnull=False, reason=reason)
     if seen.exists():
         return None
@@ -75,7 +81,7 @@ def _write(
 ) -> tuple[ResolutionCase, bool]:
     """The case of the market, open, and whether it was not open before."""
     values = {
-        "reason": reason[:400],
+        "reason": wire.clean(reason, longest=400),
         "evidence": wire.as_json(evidence, as_of=as_of),
         "checked_at": as_of,
     }
@@ -130,8 +136,8 @@ def settle(
         payout_0=payout,
         payout_1=ONE - payout,
         source=f"person: {person}"[:120],
-        strength="manual",
-        resolved_at=min(market.closed_at or as_of, as_of),
+        strength=BY_HAND,
+        resolved_at=records.believable(market, market.closed_at or as_of, as_of=as_of),
         received_at=as_of,
     )
     records.close([(market, market.closed_at)], as_of=as_of)
@@ -164,11 +170,20 @@ def ask_again(case: ResolutionCase, *, person: str, reason: str, as_of: datetime
     _audit("resolution.asked_again", locked, person, note, as_of)
 
 
+def reason_problem(reason: str) -> str:
+    """What is wrong with a person's reason, in words; empty where nothing is."""
+    if any(unicodedata.category(c) in ("Cc", "Cs") and c not in LINES for c in reason):
+        return "the reason holds characters that cannot be kept; type it as plain text"
+    if sum(c.isalnum() and c not in FILLERS for c in reason) < LEAST_REASON:
+        return f"give the reason in at least {LEAST_REASON} letters; it is recorded"
+    return ""
+
+
 def _taken(case: ResolutionCase, reason: str) -> tuple[ResolutionCase, str]:
-    """The case as it stands, locked, and the reason without blanks around it."""
-    note = reason.strip()
-    if len(note) < LEAST_REASON:
-        raise CannotSettle(f"give the reason in at least {LEAST_REASON} letters")
+    """The case as it stands, locked, and the reason as one line."""
+    if wrong := reason_problem(reason):
+        raise CannotSettle(wrong)
+    note = wire.clean(reason, longest=len(reason))
     locked: ResolutionCase = (
         ResolutionCase.objects.select_for_update(of=("self",))
         .select_related("market")

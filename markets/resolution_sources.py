@@ -18,7 +18,7 @@ from markets.adapters.gamma import Gamma
 from markets.core import wire_resolution as wire
 from markets.core.wire import NotUnderstood
 from markets.core.wire_data import OracleState
-from markets.core.wire_resolution import Evidence
+from markets.core.wire_resolution import Evidence, Ours
 from markets.models import Market, Protocol
 
 log = structlog.get_logger()
@@ -85,7 +85,7 @@ def _batch(batch: Sequence[Market], sources: Sources, *, as_of: datetime) -> dic
     for market in batch:
         row = rows.get((market.condition_id or "").lower())
         if row is not None:
-            words[market.pk] = wire.from_catalogue(row, asset_ids=assets(market))
+            words[market.pk] = wire.from_catalogue(row, ours=ours(market))
         elif any(market.condition_id in body for body in unreadable if market.condition_id):
             words[market.pk] = wire.silent(wire.GAMMA, "its row cannot be read")
         else:
@@ -104,7 +104,7 @@ def _one(market: Market, sources: Sources, *, as_of: datetime) -> Evidence:
         return wire.not_there(wire.GAMMA)
     except http.VenueUnreachable:
         return wire.silent(wire.GAMMA, "no answer")
-    return wire.from_catalogue(row, asset_ids=assets(market))
+    return wire.from_catalogue(row, ours=ours(market))
 
 
 def more_words(
@@ -159,10 +159,12 @@ def _of_oracle(
     if data is None or not markets:
         return
     states: dict[str, list[OracleState]] = {}
+    unreadable: list[str] = []
     try:
         for page in data.resolutions(ConditionId(m.condition_id or "") for m in markets):
             for wrong in page.refused:
                 unknown.refused(wrong, as_of=as_of)
+                unreadable.append(wrong.body.lower())
             for state in page.rows:
                 states.setdefault(state.condition_id.lower(), []).append(state)
     except (http.VenueUnreachable, http.VenueRefused, NotUnderstood) as trouble:
@@ -172,8 +174,12 @@ def _of_oracle(
         )
         return
     for market in markets:
-        found = states.get((market.condition_id or "").lower(), [])
-        yield market.pk, wire.from_oracle(found, neg_risk=bool(market.neg_risk))
+        condition = (market.condition_id or "").lower()
+        found = states.get(condition, [])
+        if any(condition in body for body in unreadable):
+            yield market.pk, wire.silent(wire.DATA, "a row of it cannot be read")
+        else:
+            yield market.pk, wire.from_oracle(found, neg_risk=bool(market.neg_risk))
 
 
 def _of_chain(
@@ -196,6 +202,13 @@ def _of_chain(
             yield market.pk, wire.silent(wire.CHAIN, "the ledger's node does not answer")
         else:
             yield market.pk, wire.from_chain(paid.denominator, paid.numerators)
+
+
+def ours(market: Market) -> Ours:
+    """What the catalogue's answer must be about."""
+    return Ours(
+        key=market.venue_key, condition_id=market.condition_id or None, asset_ids=assets(market)
+    )
 
 
 def assets(market: Market) -> list[str]:

@@ -5,11 +5,13 @@ stands in front, and the longer a market hangs the longer it rests between two t
 are asked about again a few times, so that a source that changes its mind is noticed.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 
@@ -17,7 +19,7 @@ from markets import resolution_cases as cases
 from markets import resolution_records as records
 from markets import resolution_sources
 from markets.core import wire_resolution as wire
-from markets.core.wire_resolution import Evidence, NotYet, Result
+from markets.core.wire_resolution import Evidence, NotYet, Result, Unclear
 from markets.models import IngestSettings, Market, Origin, Resolution, ResolutionCase
 from markets.resolution_records import SECOND_LOOKS
 from markets.resolution_sources import Sources
@@ -45,6 +47,7 @@ class _Round:
     held: Collection[int]
     patience: timedelta
     as_of: datetime
+    failed: list[int] = field(default_factory=list)
 
     def overdue(self, market: Market) -> bool:
         """Whether a person should hear of sources that still disagree about it."""
@@ -70,7 +73,7 @@ def check(
     for start in range(0, len(due), CHUNK):
         recorded += _settle(due[start : start + CHUNK], this)
     if due:
-        log.info("resolutions.checked", asked=len(due), recorded=recorded)
+        log.info("resolutions.checked", asked=len(due), recorded=recorded, failed=len(this.failed))
     return recorded
 
 
@@ -146,8 +149,9 @@ def _settle(markets: Sequence[Market], this: _Round) -> int:
     deep, postponed = wanting[:DEEPLY_AT_MOST], {m.pk for m in wanting[DEEPLY_AT_MOST:]}
     words = {pk: [word] for pk, word in first.items()}
     words |= resolution_sources.more_words(deep, first, this.sources, as_of=this.as_of)
-    results, rest = [], []
-    for market in waiting:
+    results, rest, unclear = [], [], []
+    # What another source denied is not booked before all are asked again.
+    for market in (m for m in waiting if m.pk not in postponed or _open_case(m) is None):
         verdict = wire.decide(
             words[market.pk], needed=this.needed(market), overdue=this.overdue(market)
         )
@@ -156,14 +160,37 @@ def _settle(markets: Sequence[Market], this: _Round) -> int:
         elif market.pk not in postponed:
             rest.append(market)
             if not isinstance(verdict, NotYet):
-                cases.open_case(market, verdict.reason, words[market.pk], as_of=this.as_of)
+                unclear.append((market, verdict))
     recorded = records.book(results, as_of=this.as_of)
+    _rest(rest, as_of=this.as_of)
+    _tell(results, unclear, words, this)
+    _look_again(booked, first, this)
+    return recorded
+
+
+def _tell(
+    results: Sequence[tuple[Market, Result]],
+    unclear: Sequence[tuple[Market, Unclear]],
+    words: Mapping[int, list[Evidence]],
+    this: _Round,
+) -> None:
+    """Close the cases of what is settled, and open those of what is unclear."""
     for market, result in results:
         if (case := _open_case(market)) is not None:
-            cases.settled_by_source(case, result.source, words[market.pk], as_of=this.as_of)
-    _look_again(booked, first, this)
-    _rest(rest, as_of=this.as_of)
-    return recorded
+            said = words[market.pk]
+            _apart(market, partial(cases.settled_by_source, case, result.source, said), this)
+    for market, why in unclear:
+        _apart(market, partial(cases.open_case, market, why.reason, words[market.pk]), this)
+
+
+def _apart(market: Market, write: Callable[..., object], this: _Round) -> None:
+    """Write about one market in a savepoint of its own: what fails here costs no other market."""
+    try:
+        with transaction.atomic():
+            write(as_of=this.as_of)
+    except Exception:
+        this.failed.append(market.pk)
+        log.exception("resolution.case_failed", market=market.pk)
 
 
 def _wants_more(market: Market, word: Evidence, this: _Round) -> bool:
@@ -181,14 +208,18 @@ def _resolution(market: Market) -> Resolution | None:
     return getattr(market, "resolution", None)
 
 
+def _denied(booked: Resolution, word: Evidence) -> bool:
+    by_hand = booked.strength == cases.BY_HAND
+    return bool(wire.contradicts(booked.payout_0, [word], by_hand=by_hand))
+
+
 def _look_again(markets: Sequence[Market], first: Mapping[int, Evidence], this: _Round) -> None:
     """Compare booked results with what is said now: facts stay, contradictions are shown."""
-    doubted = [m for m in markets if wire.contradicts(m.resolution.payout_0, [first[m.pk]])][
-        :DEEPLY_AT_MOST
-    ]
+    doubted = [m for m in markets if _denied(m.resolution, first[m.pk])][:DEEPLY_AT_MOST]
     words = resolution_sources.more_words(doubted, dict(first), this.sources, as_of=this.as_of)
     for market in doubted:
-        cases.contradicted(market, market.resolution, words[market.pk], as_of=this.as_of)
+        booked = market.resolution
+        _apart(market, partial(cases.contradicted, market, booked, words[market.pk]), this)
     by_look: dict[datetime | None, list[int]] = {}
     for market in markets:
         learned = market.resolution.received_at

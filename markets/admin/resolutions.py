@@ -25,6 +25,7 @@ SAID = {
     "NOT_YET": ("not yet", ""),
     "DISPUTED": ("disputed", "warn"),
     "UNCLEAR": ("unclear", "bad"),
+    "UNSTATED": ("names no result", "warn"),
     "NOT_THERE": ("knows no such market", ""),
     "SILENT": ("no answer", "warn"),
 }
@@ -133,9 +134,8 @@ class ResolutionCaseAdmin(FactAdmin):
     def _problem(self, case: ResolutionCase, decision: str, reason: str) -> str:
         if decision not in dict(_choices(case)):
             return "Choose what is to be done."
-        if len(reason.strip()) < cases.LEAST_REASON:
-            return f"Give the reason in at least {cases.LEAST_REASON} letters; it is recorded."
-        return ""
+        wrong = cases.reason_problem(reason)
+        return f"{wrong[0].upper()}{wrong[1:]}." if wrong else ""
 
     def _act(
         self, request: HttpRequest, case: ResolutionCase, decision: str, reason: str

@@ -104,21 +104,14 @@ class Activity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OracleState:
-    """Where a question stands with its oracle; the price 69 means that there is none yet."""
+    """Where a question stands with its oracle; the price 69 means that there is none yet.
+
+    The status is kept as said: an unknown word must not be lost with its row.
+    """
 
     question_id: str
     condition_id: ConditionId
-    status: Literal[
-        "initialized",
-        "posed",
-        "proposed",
-        "challenged",
-        "reproposed",
-        "disputed",
-        "active",
-        "arbitration",
-        "resolved",
-    ]
+    status: str
     was_disputed: bool
     price: Decimal
     proposed_price: Decimal

@@ -5,7 +5,8 @@ calls disputed is never booked. Whatever remains unclear is for a person.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,32 +22,49 @@ BOOKABLE = (ZERO, HALF, ONE)
 GAMMA, CLOB, DATA, CHAIN = "gamma", "clob", "data", "chain"
 NAMES = {GAMMA: "catalogue", CLOB: "matching engine", DATA: "oracle", CHAIN: "ledger"}
 """What people call the sources."""
-# Words of the oracle's life: a result under discussion, and one that is only on its way.
+LONGEST_WORD = 300
+# Words of the oracle's life: under discussion, only on its way, and done; others are unknown.
 DISPUTED = frozenset({"disputed", "challenged", "arbitration"})
 PENDING = frozenset({"proposed", "requested", "reproposed", "posed", "active", "initialized"})
 RESOLVED = "resolved"
+SETTLED = frozenset({RESOLVED, "settled"})
 
 
 class Said(StrEnum):
-    """What a source can say."""
+    """What a source can say; UNSTATED: over, without a word on how, which leaves it to others."""
 
     RESULT = "RESULT"
     NOT_YET = "NOT_YET"
     DISPUTED = "DISPUTED"
     UNCLEAR = "UNCLEAR"
+    UNSTATED = "UNSTATED"
     NOT_THERE = "NOT_THERE"
     SILENT = "SILENT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """One source's word; `payout` is what a share of outcome 0 pays, set with a RESULT only."""
+    """One source's word; `payout` is what a share of outcome 0 pays, set with a RESULT only.
+
+    `unplaced` results do not say which of the outcomes that we know is the first: they count only
+    beside one that does.
+    """
 
     source: str
     said: Said
     detail: str
     payout: Decimal | None = None
     resolved_at: datetime | None = None
+    unplaced: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ours:
+    """The market that we ask about; `asset_ids` are those we know, outcome 0 first."""
+
+    key: str
+    condition_id: str | None
+    asset_ids: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +97,8 @@ def decide(evidence: Sequence[Evidence], *, needed: int, overdue: bool) -> Verdi
     """What follows from the evidence of all sources that were asked.
 
     `needed` sources must name the same result, unless the chain does, which pays by it. While some
-    source is behind, silent or calls it disputed, we wait; `overdue` ends the waiting.
+    source is behind, silent or calls it disputed, we wait; `overdue` ends the waiting. One unclear
+    word beside results is enough for a person to look: it may be the one that pays.
     """
     by_word = {word: [e for e in evidence if e.said == word] for word in Said}
     results = by_word[Said.RESULT]
@@ -89,8 +108,8 @@ def decide(evidence: Sequence[Evidence], *, needed: int, overdue: bool) -> Verdi
         return _disputed(by_word[Said.DISPUTED], results, overdue=overdue)
     behind = by_word[Said.NOT_YET] + by_word[Said.SILENT]
     if results:
-        return _agreed(results, by_word[Said.NOT_YET], needed=needed, overdue=overdue)
-    if unclear := by_word[Said.UNCLEAR]:
+        return _named(results, by_word, needed=needed, overdue=overdue)
+    if unclear := by_word[Said.UNCLEAR] + by_word[Said.UNSTATED]:
         if behind and not overdue:
             return NotYet(in_words(unclear + behind))
         return Unclear(in_words(unclear))
@@ -103,6 +122,22 @@ def _disputed(disputed: list[Evidence], results: list[Evidence], *, overdue: boo
     if overdue and results:
         return Unclear(f"{in_words(results)}, while {in_words(disputed)}")
     return NotYet(in_words(disputed))
+
+
+def _named(
+    results: list[Evidence],
+    by_word: Mapping[Said, list[Evidence]],
+    *,
+    needed: int,
+    overdue: bool,
+) -> Verdict:
+    if unclear := by_word[Said.UNCLEAR]:
+        return Unclear(f"{in_words(unclear)}, while {in_words(results)}")
+    if all(e.unplaced for e in results):
+        behind = by_word[Said.NOT_YET] + by_word[Said.SILENT]
+        reason = in_words(results + behind)
+        return NotYet(reason) if behind and not overdue else Unclear(reason)
+    return _agreed(results, by_word[Said.NOT_YET], needed=needed, overdue=overdue)
 
 
 def _agreed(
@@ -124,46 +159,79 @@ def _agreed(
 
 def is_plain(first: Evidence) -> bool:
     """Whether the first, cheap source alone leaves no question: a stated result, or still open."""
-    return first.said in (Said.RESULT, Said.NOT_YET, Said.DISPUTED)
+    return first.said in (Said.RESULT, Said.NOT_YET, Said.DISPUTED) and not first.unplaced
 
 
-def contradicts(booked: Decimal, evidence: Iterable[Evidence]) -> list[Evidence]:
-    """Those words that do not go with a result booked before."""
+def contradicts(
+    booked: Decimal, evidence: Iterable[Evidence], *, by_hand: bool = False
+) -> list[Evidence]:
+    """Those words that do not go with a result booked before.
+
+    Unclear words were what made a person decide: beside a result booked `by_hand` they are no news.
+    """
+    against = {Said.DISPUTED} if by_hand else {Said.DISPUTED, Said.UNCLEAR}
     return [
-        e
-        for e in evidence
-        if e.said == Said.DISPUTED or (e.said == Said.RESULT and e.payout != booked)
+        e for e in evidence if e.said in against or (e.said == Said.RESULT and e.payout != booked)
     ]
 
 
-def from_catalogue(row: MarketRow, *, asset_ids: Sequence[str]) -> Evidence:
-    """What the catalogue says. `asset_ids` are those we know, outcome 0 first; none = unknown.
+def from_catalogue(row: MarketRow, *, ours: Ours) -> Evidence:
+    """What the catalogue's row says of our market, if it is about it.
 
     Whether orders are accepted is not asked: the flag stays on for some markets that ended.
     """
-    status = row.uma_resolution_status or ""
+    if foreign := _not_ours(row, ours):
+        return _word(GAMMA, Said.UNCLEAR, foreign)
+    status = status_word(row.uma_resolution_status)
     shown = ", ".join(map(str, row.outcome_prices)) or "none"
     if status in DISPUTED:
         return _word(GAMMA, Said.DISPUTED, f"the result is {status}")
     if row.closed is not True:
         return _word(GAMMA, Said.NOT_YET, f"not closed, prices {shown}")
-    if row.asset_ids and asset_ids and tuple(row.asset_ids) != tuple(asset_ids):
-        return _word(GAMMA, Said.UNCLEAR, "the outcomes are not in the order in which we know them")
     detail = f"closed with the prices {shown}, status {status or 'none'}"
     if status in PENDING:
-        return _word(GAMMA, Said.UNCLEAR, detail)
-    if sorted(row.outcome_prices) == [ZERO, ONE]:
-        return _result(GAMMA, row.outcome_prices[0], detail, at=row.closed_time)
-    halves = row.outcome_prices == (HALF, HALF) and status == RESOLVED
-    if halves and not row.neg_risk:
-        return _result(GAMMA, HALF, detail, at=row.closed_time)
+        return _word(GAMMA, Said.NOT_YET, detail)
+    if status and status not in SETTLED:
+        return _word(GAMMA, Said.UNCLEAR, f"{detail}, a status that we do not know")
+    return _of_closed(row, detail, ours)
+
+
+def _of_closed(row: MarketRow, detail: str, ours: Ours) -> Evidence:
+    """What the prices of a closed row state; its status speaks against nothing."""
+    if row.asset_ids and ours.asset_ids and tuple(row.asset_ids) != tuple(ours.asset_ids):
+        return _word(GAMMA, Said.UNCLEAR, "the outcomes are not in the order in which we know them")
+    if not any(row.outcome_prices):
+        return _word(GAMMA, Said.UNSTATED, detail)
+    unplaced = bool(ours.asset_ids) and not row.asset_ids
+    detail = f"{detail}, no ids of its outcomes" if unplaced else detail
+    stated = status_word(row.uma_resolution_status) in SETTLED and not row.neg_risk
+    halves = row.outcome_prices == (HALF, HALF) and stated
+    if sorted(row.outcome_prices) == [ZERO, ONE] or halves:
+        return _result(GAMMA, row.outcome_prices[0], detail, at=row.closed_time, unplaced=unplaced)
     return _word(GAMMA, Said.UNCLEAR, detail)
+
+
+def _not_ours(row: MarketRow, ours: Ours) -> str:
+    """Why the row is about another market; empty where it is ours."""
+    if row.id != ours.key:
+        return f"answers about market {row.id}, asked about {ours.key}"
+    said, known = row.condition_id, ours.condition_id
+    if said and known and said.lower() != known.lower():
+        return f"answers about condition {said}, asked about {known}"
+    return ""
+
+
+def status_word(status: str | None) -> str:
+    """The oracle's word as we compare it; empty = nothing said."""
+    return clean(status or "", longest=60).lower()
 
 
 def from_engine(state: MarketState, *, asset_ids: Sequence[str]) -> Evidence:
     """What the matching engine says."""
     if not state.closed:
         return _word(CLOB, Said.NOT_YET, "has not closed it")
+    if not asset_ids:
+        return _word(CLOB, Said.UNSTATED, "we know no ids to place its tokens by")
     by_id = {token.token_id: token for token in state.tokens}
     if set(by_id) != set(asset_ids) or len(asset_ids) != 2:
         return _word(CLOB, Said.UNCLEAR, "its tokens are not those we know")
@@ -182,11 +250,14 @@ def from_oracle(states: Sequence[OracleState], *, neg_risk: bool) -> Evidence:
     if not states:
         return _word(DATA, Said.NOT_THERE, "no record")
     newest = max(states, key=lambda state: state.updated_at)
-    detail = f"status {newest.status}"
-    if newest.status in DISPUTED:
+    status = status_word(newest.status)
+    detail = f"status {status}"
+    if status in DISPUTED:
         return _word(DATA, Said.DISPUTED, detail)
-    if newest.status != RESOLVED:
+    if status in PENDING:
         return _word(DATA, Said.NOT_YET, detail)
+    if status not in SETTLED:
+        return _word(DATA, Said.UNCLEAR, f"{detail}, a status that we do not know")
     said: set[Decimal | None] = {newest.price} if newest.price in BOOKABLE else set()
     if newest.payouts:
         said.add(_share(newest.payouts))
@@ -250,14 +321,36 @@ def _share(payouts: Sequence[int]) -> Decimal | None:
     return next((known for known in BOOKABLE if share == known), None)
 
 
+def clean(text: str, *, longest: int = LONGEST_WORD) -> str:
+    r"""A stranger's words as one line that can be kept and shown: no control, no hidden character.
+
+    >>> clean("dis\x00puted\n by\u200b all")
+    'disputed by all'
+    """
+    line = " ".join(text.split())
+    return "".join(c for c in line if unicodedata.category(c)[0] != "C").strip()[:longest]
+
+
 def _word(source: str, said: Said, detail: str) -> Evidence:
-    return Evidence(source=source, said=said, detail=detail)
+    return Evidence(source=source, said=said, detail=clean(detail))
 
 
 def _result(
-    source: str, payout: Decimal | None, detail: str, at: datetime | None = None
+    source: str,
+    payout: Decimal | None,
+    detail: str,
+    at: datetime | None = None,
+    *,
+    unplaced: bool = False,
 ) -> Evidence:
-    return Evidence(source=source, said=Said.RESULT, detail=detail, payout=payout, resolved_at=at)
+    return Evidence(
+        source=source,
+        said=Said.RESULT,
+        detail=clean(detail),
+        payout=payout,
+        resolved_at=at,
+        unplaced=unplaced,
+    )
 
 
 def in_words(evidence: Iterable[Evidence]) -> str:

@@ -91,7 +91,7 @@ def test_where_the_catalogue_is_unclear_the_others_decide(venue: Venue) -> None:
 
 def test_the_ledger_settles_a_legacy_shape_that_the_venue_forgot(venue: Venue) -> None:
     ended()
-    venue.gamma[1] = closed(outcomePrices='["0.3", "0.7"]')
+    venue.gamma[1] = closed(outcomePrices='["0", "0"]')
     venue.chain[1] = (10, 5, 5)
 
     assert check(venue) == 1

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from markets.adapters import chain
 from markets.core import wire_clob, wire_data, wire_gamma
 from markets.core import wire_resolution as wire
-from markets.core.wire_resolution import Evidence, NotYet, Result, Said, Unclear
+from markets.core.wire_resolution import Evidence, NotYet, Ours, Result, Said, Unclear
 from tests.markets import wire_payloads as say
 from tests.moments import NOW
 
@@ -25,7 +25,7 @@ HALVES = '["0.5", "0.5"]'
 def catalogue(**changes: Any) -> Evidence:
     said = {"closed": True, "outcomePrices": '["0", "1"]', "closedTime": "2026-11-20 11:00:00+00"}
     row = wire_gamma.market(say.encoded(say.market(1, **(said | changes))))
-    return wire.from_catalogue(row, asset_ids=IDS)
+    return wire.from_catalogue(row, ours=Ours(key="1", condition_id=None, asset_ids=IDS))
 
 
 def engine(**changes: Any) -> Evidence:
@@ -67,11 +67,14 @@ def test_exact_prices_of_a_closed_market_are_its_result() -> None:
         ({"outcomePrices": HALVES, "umaResolutionStatus": "resolved"}, Said.RESULT),
         ({"outcomePrices": HALVES}, Said.UNCLEAR),
         ({"outcomePrices": HALVES, "umaResolutionStatus": "resolved", "negRisk": True}, "UNCLEAR"),
-        ({"outcomePrices": '["0", "0"]'}, Said.UNCLEAR),
+        ({"outcomePrices": HALVES, "umaResolutionStatus": "Settled"}, Said.RESULT),
+        ({"outcomePrices": '["0", "0"]'}, Said.UNSTATED),
         ({"outcomePrices": '["0.3", "0.7"]'}, Said.UNCLEAR),
         ({"outcomePrices": '["0.999", "0.001"]'}, Said.UNCLEAR),
-        ({"outcomePrices": None}, Said.UNCLEAR),
-        ({"umaResolutionStatus": "proposed"}, Said.UNCLEAR),
+        ({"outcomePrices": None}, Said.UNSTATED),
+        ({"umaResolutionStatus": "proposed"}, Said.NOT_YET),
+        ({"umaResolutionStatus": "flagged"}, Said.UNCLEAR),
+        ({"umaResolutionStatus": " CHALLENGED"}, Said.DISPUTED),
         ({"umaResolutionStatus": "disputed"}, Said.DISPUTED),
         ({"clobTokenIds": json.dumps(IDS[::-1])}, Said.UNCLEAR),
         ({"closed": False, "outcomePrices": '["0.9995", "0.0005"]'}, Said.NOT_YET),
@@ -98,7 +101,7 @@ def test_an_engine_without_winner_or_with_strange_tokens_is_unclear() -> None:
 
     assert engine(winner=None).said == Said.UNCLEAR
     assert wire.from_engine(strange, asset_ids=("1", "2")).said == Said.UNCLEAR
-    assert wire.from_engine(strange, asset_ids=()).said == Said.UNCLEAR
+    assert wire.from_engine(strange, asset_ids=()).said == Said.UNSTATED
 
 
 def test_the_engine_may_split_a_market_in_halves() -> None:
@@ -178,6 +181,7 @@ YES, NO = ("gamma", Said.RESULT, "1"), ("clob", Said.RESULT, "0")
 CLOB_YES, PAID = ("clob", Said.RESULT, "1"), ("chain", Said.RESULT, "1")
 OPEN, UNPAID = ("clob", Said.NOT_YET), ("chain", Said.NOT_YET)
 ODD, FIGHT = ("gamma", Said.UNCLEAR), ("gamma", Said.DISPUTED)
+BLANK, SCALAR = ("gamma", Said.UNSTATED), ("chain", Said.UNCLEAR)
 MUTE, GONE = ("data", Said.SILENT), ("gamma", Said.NOT_THERE)
 
 
@@ -195,7 +199,10 @@ MUTE, GONE = ("data", Said.SILENT), ("gamma", Said.NOT_THERE)
         ([FIGHT], 1, NotYet, NotYet),
         ([FIGHT, CLOB_YES], 1, NotYet, Unclear),
         ([FIGHT, PAID], 1, NotYet, Unclear),
-        ([ODD, CLOB_YES], 1, Result, Result),
+        ([ODD, CLOB_YES], 1, Unclear, Unclear),
+        ([YES, CLOB_YES, SCALAR], 2, Unclear, Unclear),
+        ([BLANK, CLOB_YES], 1, Result, Result),
+        ([BLANK], 1, Unclear, Unclear),
         ([ODD], 1, Unclear, Unclear),
         ([ODD, OPEN], 1, NotYet, Unclear),
         ([ODD, MUTE], 1, NotYet, Unclear),
@@ -232,7 +239,7 @@ def test_nothing_is_booked_that_is_disputed_contradicted_or_not_stated(
     verdict = wire.decide(evidence, needed=needed, overdue=overdue)
 
     if isinstance(verdict, Result):
-        assert all(e.said != Said.DISPUTED for e in evidence)
+        assert all(e.said not in (Said.DISPUTED, Said.UNCLEAR) for e in evidence)
         assert {e.payout for e in evidence if e.said == Said.RESULT} == {verdict.payout}
         named = [e.source for e in evidence if e.said == Said.RESULT]
         assert "chain" in named or len(named) >= needed
@@ -241,7 +248,8 @@ def test_nothing_is_booked_that_is_disputed_contradicted_or_not_stated(
 def test_a_later_word_contradicts_by_another_payout_or_a_dispute() -> None:
     words = [said(*YES), said(*NO), said(*FIGHT), said(*OPEN), said(*ODD)]
 
-    assert wire.contradicts(Decimal("1.000000"), words) == [words[1], words[2]]
+    assert wire.contradicts(Decimal("1.000000"), words) == [words[1], words[2], words[4]]
+    assert wire.contradicts(Decimal(1), words, by_hand=True) == [words[1], words[2]]
 
 
 def test_evidence_is_written_canonically() -> None:
@@ -281,7 +289,8 @@ def recorded(name: str) -> bytes:
 def test_recorded_shapes_of_closed_markets(name: str, word: str) -> None:
     row = wire_gamma.market(recorded(name))
 
-    assert wire.from_catalogue(row, asset_ids=row.asset_ids).said == word
+    ours = Ours(key=row.id, condition_id=row.condition_id, asset_ids=row.asset_ids)
+    assert wire.from_catalogue(row, ours=ours).said == word
 
 
 @pytest.mark.history
