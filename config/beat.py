@@ -102,7 +102,7 @@ TIMETABLE: tuple[Slot, ...] = (
         name="calendar",
         task="markets.tasks.refresh_calendar",
         queue="ingest",
-        every_s=21600,
+        every_s=3600,
         demo_s=60,
         why="releases move prices at an hour known long before; links follow the universe",
     ),

@@ -11,6 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from config import beat, demo
 from config.kernel import revise
+from markets import calendar
 from predictions import registry
 from trading.settings import TradingSettings
 
@@ -40,6 +41,7 @@ def seed(*, mode: str, as_of: datetime) -> None:
             as_of=as_of,
         )
     registry.ensure_experts()
+    calendar.ensure_shipped(as_of=as_of)
     beat.sync(demo=mode == "DEMO", prune=False)
 
 

@@ -56,8 +56,7 @@ def refresh(
     A calendar that fails costs nothing but itself; what it said before stays.
     """
     report = Report()
-    if not CalendarEvent.objects.exists():
-        store_seed(report, as_of=as_of)
+    report.added += ensure_shipped(as_of=as_of)
     config = ContextSettings.objects.current(as_of=as_of).as_config()
     client = fetcher or fetch.fetcher(feeds_url=settings.ENV.feeds_url, mode=settings.ENV.mode)
     for source in _sources(config.calendars, as_of=as_of):
@@ -76,13 +75,17 @@ def refresh(
     return report
 
 
-def store_seed(report: Report, *, as_of: datetime) -> None:
-    """File the schedule that is shipped, for installations that never see the network."""
+def ensure_shipped(*, as_of: datetime) -> int:
+    """File the shipped schedule where no event is known yet, network or not; events added."""
+    report = Report()
+    if CalendarEvent.objects.exists():
+        return 0
     by_source: dict[str, list[Release]] = {}
     for source, release in releases.seeded():
         by_source.setdefault(source, []).append(release)
     for source, rows in by_source.items():
         store(rows, source=f"{SEED}: {source}", report=report, as_of=as_of)
+    return report.added
 
 
 @transaction.atomic

@@ -8,8 +8,6 @@ from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import icalendar
-
 from markets.core.wire import NotUnderstood, decode, moment
 
 EASTERN = ZoneInfo("America/New_York")
@@ -214,6 +212,8 @@ def _release(
 
 
 def _ics_entries(body: bytes, source: str) -> list[Any]:
+    import icalendar  # noqa: PLC0415 - large, and only who reads an iCalendar needs it
+
     try:
         return list(icalendar.Calendar.from_ical(body).walk("VEVENT"))
     except (ValueError, KeyError, IndexError) as cause:

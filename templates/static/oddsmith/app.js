@@ -36,6 +36,13 @@
     });
   }
 
+  // A line that does not move yet gets one percent of room, not the library's hundredfold.
+  function room(u, low, high) {
+    if (low !== high) return uPlot.rangeNum(low, high, 0.1, true);
+    const pad = Math.abs(low ?? 0) * 0.01 || 0.01;
+    return [low === 0 ? 0 : low - pad, high + pad];
+  }
+
   function options(spec, box, readout) {
     const format = FORMATS[spec.format];
     const lines = spec.lines.map((line) => ({
@@ -53,7 +60,7 @@
       tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), "Etc/UTC"),
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false } },
-      scales: { x: { time: true } },
+      scales: { x: { time: true }, y: { range: room } },
       axes: [{ ...axis(null), values: clock }, axis(format)],
       series: [{}, ...lines],
       bands,
