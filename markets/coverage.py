@@ -40,7 +40,6 @@ def extend(
     until: datetime,
     rows: int,
     as_of: datetime,
-    wanted_from: datetime | None = None,
     anew: bool = False,
 ) -> Backfill:
     """Say that we hold [since, until) too, with so many rows more; in the rows' own transaction.
@@ -49,12 +48,11 @@ def extend(
     hold. A success ends the row of failures.
     """
     row = _locked(market_id, kind)
-    begins = wanted_from if wanted_from is not None else since
     if row is None:
         return Backfill.objects.create(
             market_id=market_id,
             kind=kind,
-            wanted_from=begins,
+            wanted_from=since,
             covered_from=since,
             covered_until=until,
             rows=rows,
@@ -68,7 +66,7 @@ def extend(
         )
     row.covered_from = since if holds_nothing else min(row.covered_from, since)
     row.covered_until = until if holds_nothing else max(row.covered_until, until)
-    row.wanted_from = min(row.wanted_from, begins)
+    row.wanted_from = min(row.wanted_from, since)
     row.rows += rows
     row.failures, row.error, row.updated_at = 0, "", as_of
     row.save()

@@ -4,7 +4,7 @@ Everything travels in bulk, so that a page costs a fixed number of statements. A
 database refuses is taken out of its batch and kept raw: it never costs the others their news.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
@@ -126,7 +126,7 @@ def _file(rows: Sequence[Row], *, as_of: datetime) -> Filed:
     refused += _set_fees(rows, wanted, known, as_of=as_of)
     touched = [key for key, values in wanted.items() if _differs(values, known.get(key))]
     ids = _write(venue, {key: wanted[key] for key in touched}, known, as_of=as_of)
-    listing_outcomes.store(rows, ids)
+    refused += listing_outcomes.store(rows, ids, _refused, as_of=as_of)
     versions.keep([ids[key] for key in touched], as_of=as_of)
     _note_changed_rules({key: wanted[key] for key in touched if key in known}, known, as_of=as_of)
     added = sum(key not in known for key in touched)
@@ -258,6 +258,3 @@ def _body(row: Row) -> str:
 
 def _first(trouble: DatabaseError) -> str:
     return str(trouble).split("\n", 1)[0][:200]
-
-
-Refuse = Callable[[Row, str], NotUnderstood]

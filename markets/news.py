@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.db.models import Max
 
 from config.kernel.clocks import Clock, given
 from markets import polling
 from markets.adapters import fetch, http
 from markets.adapters.feeds import Feed
-from markets.adapters.fetch import Fetcher
+from markets.adapters.fetch import Fetcher, FetchFailed
 from markets.adapters.newsapi import NewsApi
 from markets.adapters.reddit import Reddit
 from markets.adapters.twitter import Twitter
@@ -20,6 +21,7 @@ from markets.core import news
 from markets.core.contracts import ContextConfig
 from markets.core.news import Access, Headline, Marks, NewsSource
 from markets.core.text import title_key
+from markets.core.wire import NotUnderstood
 from markets.models import ContextSettings, FetchState, NewsItem
 
 log = structlog.get_logger()
@@ -28,6 +30,10 @@ SAME_STORY = timedelta(hours=48)
 # A search "since post n" is refused once that post is a week old.
 MARKS_LAST = timedelta(days=6)
 STAND_IN_FEED = "/news.rss"
+
+
+class SourceBroken(FetchFailed):
+    """A source said what our reading of it does not withstand: a fault of ours, and its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +75,9 @@ def refresh(
 ) -> Report:
     """Ask every source that is due and store what is new, as received when its reply came.
 
-    One source's failure is its own: the others are read all the same. Nothing is invented for a
-    source that is off or silent. Raises `http.SimulatedVenue` for a stand-in outside a demo.
+    One source's failure, foreseen or not, is its own: the others are read all the same. Nothing is
+    invented for a source that is off or silent. Raises `http.SimulatedVenue` for a stand-in
+    outside a demo.
     """
     config = ContextSettings.objects.current(as_of=as_of).as_config()
     chosen = choose(config, _access())[0] if sources is None else sources
@@ -82,16 +89,30 @@ def refresh(
         with polling.asking(
             source.key, name=source.name, down_after=config.source_down_after, now=now
         ) as state:
-            batch = source.read(_marks(state, as_of=as_of))
-            stored = _store(batch.headlines, simulated=source.simulated, received_at=now())
-            state.etag, state.last_modified = batch.marks.etag[:300], batch.marks.last_modified[:80]
-            state.items += stored
-            added += stored
+            added += _ask(source, state, now, as_of=as_of)
             done = True
         if not done:
             failed.append(source.name)
     log.info("news.refreshed", asked=len(due), added=added, failed=len(failed))
     return Report(asked=len(due), added=added, failed=tuple(failed))
+
+
+def _ask(source: NewsSource, state: FetchState, now: Clock, *, as_of: datetime) -> int:
+    """Store what a source says now; returns how much was new."""
+    try:
+        batch = source.read(_marks(state, as_of=as_of))
+        stored = _store(batch.headlines, simulated=source.simulated, received_at=now())
+    except (FetchFailed, NotUnderstood, OperationalError, InterfaceError):
+        raise  # foreseen, or the database is gone: that is no source's failure
+    except Exception as fault:
+        log.exception("source.broken", source=source.name)
+        # Without the words of the fault: they may quote a key.
+        raise SourceBroken(
+            f"reading it broke ({type(fault).__name__}); report it with the log's traceback"
+        ) from fault
+    state.etag, state.last_modified = batch.marks.etag[:300], batch.marks.last_modified[:80]
+    state.items += stored
+    return stored
 
 
 def choose(

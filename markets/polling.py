@@ -9,6 +9,7 @@ import structlog
 from config.kernel.clocks import Clock
 from markets import notices, unknown
 from markets.adapters.fetch import FetchFailed
+from markets.core.text import UNPRINTABLE
 from markets.core.wire import NotUnderstood
 from markets.models import FetchState, Notice
 
@@ -18,7 +19,7 @@ log = structlog.get_logger()
 def is_due(key: str, *, every_s: int, as_of: datetime) -> bool:
     """Whether a source may be asked again; a source never asked is due."""
     recent = as_of - timedelta(seconds=every_s)
-    return not FetchState.objects.filter(url=key, asked_at__gt=recent).exists()
+    return not FetchState.objects.filter(url=key[:400], asked_at__gt=recent).exists()
 
 
 @contextmanager
@@ -46,6 +47,7 @@ def asking(key: str, *, name: str, down_after: int, now: Clock) -> Iterator[Fetc
 
 
 def _failed(key: str, name: str, error: str, *, down_after: int, asked_at: datetime) -> None:
+    error = UNPRINTABLE.sub("", error)
     state = FetchState.objects.get(url=key[:400])
     state.asked_at, state.error = asked_at, error[:400]
     state.failures += 1

@@ -27,8 +27,7 @@ SCOPES = (
 def page(request: HttpRequest) -> HttpResponse:
     """One page of markets, filtered by words, category and standing."""
     scope = request.GET.get("scope", "tracked")
-    wanted, category = request.GET.get("q", "").strip(), request.GET.get("category", "")
-    reason = request.GET.get("reason", "")
+    wanted, category, reason = (_words(request, name) for name in ("q", "category", "reason"))
     found = _ordered(_filtered(scope, wanted, category), scope)
     if reason:
         found = found.filter(filter_reason=reason)
@@ -50,6 +49,11 @@ def page(request: HttpRequest) -> HttpResponse:
             "categories": categories.distinct().order_by("category"),
         },
     )
+
+
+def _words(request: HttpRequest, name: str) -> str:
+    # PostgreSQL takes no NUL in a text.
+    return request.GET.get(name, "").replace("\0", "").strip()
 
 
 def _filtered(scope: str, wanted: str, category: str) -> QuerySet[Market]:

@@ -76,11 +76,19 @@ def _headline(entry: Any, *, source: str, publisher: str, base: str) -> Headline
         kind=Feed.kind,
         source=source,
         publisher=publisher,
-        url=urljoin(base, link) if link else "",
+        url=_joined(base, link) if link else "",
         title=str(entry.get("title", "")),
         summary=str(entry.get("summary", "")),
         published_at=_date(entry),
     )
+
+
+def _joined(base: str, link: str) -> str:
+    """The whole address; empty where the link is none."""
+    try:
+        return urljoin(base, link)
+    except ValueError:
+        return ""
 
 
 def _date(entry: Any) -> datetime | None:

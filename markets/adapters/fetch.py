@@ -153,7 +153,7 @@ class Fetcher:
             reply = self._once(method, here, own, body, accept=accept, deadline=deadline)
             if isinstance(reply, Reply):
                 return reply
-            there = _parsed(str(here.join(reply)))
+            there = _joined(here, reply)
             if body is not None or (here.scheme == "https" and there.scheme == "http"):
                 raise AddressRefused(
                     f"{_shown(here)} redirects to {_shown(there)}; enter the address it moved to"
@@ -200,6 +200,12 @@ class Fetcher:
             raise TooSlow(
                 f"{_shown(url)} did not answer within {self._within_s:g} s; it is asked again"
             ) from late
+        except (httpcore.LocalProtocolError, UnicodeEncodeError) as cause:
+            # Not the cause's words: they quote the header, which may hold a key.
+            raise FetchFailed(
+                f"{_shown(url)} cannot be asked: a header holds characters that none may; "
+                "check the keys of this source"
+            ) from cause
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as cause:
             raise Unreachable(
                 f"{_shown(url)} gave no reply ({type(cause).__name__}: {cause}); it is asked again"
@@ -238,8 +244,8 @@ class Fetcher:
         if answer.status in MOVED and "location" in said:
             return said["location"]
         kept = {
-            "etag": said.get("etag", "")[:300],
-            "last_modified": said.get("last-modified", "")[:80],
+            "etag": _mark(said.get("etag", ""), longest=300),
+            "last_modified": _mark(said.get("last-modified", ""), longest=80),
         }
         if answer.status == NOT_MODIFIED:
             return Reply(url=_shown(url), status=NOT_MODIFIED, body=b"", **kept)
@@ -296,13 +302,29 @@ def _unpacker(encoding: str, largest: int) -> Callable[[bytes], bytes]:
 def _parsed(url: str) -> httpx.URL:
     try:
         parts = httpx.URL(url.strip())
-    except (httpx.InvalidURL, TypeError) as cause:
+        host = parts.host  # decoded here: some names are refused only now
+    except (httpx.InvalidURL, TypeError, ValueError) as cause:
         raise AddressRefused(f"{url[:100]!r} is no address ({cause})") from cause
-    if parts.scheme not in PORTS or not parts.host:
+    if parts.scheme not in PORTS or not host:
         raise AddressRefused(f"{url[:100]!r}: only https:// and http:// addresses are fetched")
     if parts.userinfo:
-        raise AddressRefused(f"an address at {parts.host} holds a user or password; leave it out")
+        raise AddressRefused(f"an address at {host} holds a user or password; leave it out")
     return parts
+
+
+def _joined(here: httpx.URL, where: str) -> httpx.URL:
+    try:
+        there = str(here.join(where))
+    except (httpx.InvalidURL, ValueError) as cause:
+        raise AddressRefused(
+            f"{_shown(here)} redirects to {where[:100]!r}, which is no address ({cause})"
+        ) from cause
+    return _parsed(there)
+
+
+def _mark(said: str, *, longest: int) -> str:
+    """What can be sent back in a header as it came; else nothing, and all is fetched again."""
+    return said if len(said) <= longest and said.isascii() else ""
 
 
 def _origin(url: httpx.URL) -> Origin:

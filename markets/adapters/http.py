@@ -99,7 +99,7 @@ class Session:
         try:
             reply = self.client.request(method, path.lstrip("/"), **content)
         except httpx.HTTPError as cause:
-            where = f"{method} {self.client.base_url}{path.lstrip('/')}"
+            where = f"{method} {shown(self.client.base_url)}{path.lstrip('/')}"
             raise VenueUnreachable(f"{where} got no reply ({cause!r})") from cause
         try:
             _raise_for(reply)
@@ -134,6 +134,11 @@ def session(
     return Session(client, Budget(host, limits, store, sleep=sleep), attempts=attempts)
 
 
+def shown(url: httpx.URL) -> str:
+    """The address for messages and logs: without user and password."""
+    return str(url.copy_with(userinfo=b""))
+
+
 def is_local(base_url: str) -> bool:
     """Whether the address is this machine: then whatever answers is the stand-in venue."""
     return (urlsplit(base_url).hostname or "") in LOCAL
@@ -146,7 +151,8 @@ def permit(base_url: str, *, mode: str) -> str:
     """
     if is_local(base_url) and mode != DEMO:
         raise SimulatedVenue(
-            f"{base_url} is a stand-in on this machine, and MODE={mode} uses real data only; "
+            f"{shown(httpx.URL(base_url))} is a stand-in on this machine, "
+            f"and MODE={mode} uses real data only; "
             "set MODE=DEMO, or the VENUE_… addresses to the venue's"
         )
     return base_url
@@ -168,7 +174,7 @@ def _raise_for(reply: httpx.Response) -> None:
     if status == httpx.codes.OK:
         return
     said = reply.text[:300] or reply.reason_phrase
-    message = f"{reply.request.method} {reply.request.url} answered {status}: {said}"
+    message = f"{reply.request.method} {shown(reply.request.url)} answered {status}: {said}"
     if status in BUSY:
         raise Busy(message, status=status, retry_after=_retry_after(reply))
     if status >= 500:

@@ -123,6 +123,18 @@ def test_the_list_can_be_searched_and_narrowed(client: Client) -> None:
     assert "bridge" not in by_category
 
 
+@pytest.mark.parametrize("name", ["q", "category", "reason", "scope", "page"])
+def test_a_search_that_no_database_takes_finds_what_is_left_of_it(
+    client: Client, name: str
+) -> None:
+    make.MarketFactory(question="Will the bridge open?")
+
+    answer = client.get(reverse("markets"), {"scope": "all", "q": "bri\0dge", name: "bri\0dge"})
+
+    assert answer.status_code == 200
+    assert "\0" not in answer.content.decode()
+
+
 def test_the_market_page_shows_book_forecast_decision_and_resolution(client: Client) -> None:
     market, _ = a_market_with_history()
     make.ResolutionFactory(market=market)

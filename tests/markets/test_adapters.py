@@ -33,7 +33,9 @@ def engine(routes: dict[str, Any]) -> ClobData:
     return ClobData(URL, transport=say.serving({f"/api{k}": v for k, v in routes.items()}))
 
 
-def answering(*replies: httpx.Response | Exception) -> tuple[http.Session, list[httpx.Request]]:
+def answering(
+    *replies: httpx.Response | Exception, url: str = URL
+) -> tuple[http.Session, list[httpx.Request]]:
     """A session whose venue gives these replies in order, and the requests it saw."""
     seen: list[httpx.Request] = []
 
@@ -45,7 +47,7 @@ def answering(*replies: httpx.Response | Exception) -> tuple[http.Session, list[
         return reply
 
     transport = httpx.MockTransport(answer)
-    return http.session(URL, limits=(), transport=transport), seen
+    return http.session(url, limits=(), transport=transport), seen
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,26 @@ def test_a_post_is_sent_once() -> None:
     with pytest.raises(http.VenueUnreachable, match=r"POST .* got no reply"):
         session.post("/books", [])
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    "said", [httpx.ReadTimeout("slow"), httpx.Response(503), httpx.Response(404)]
+)
+def test_an_address_is_told_without_its_password(said: Any) -> None:
+    session, _seen = answering(said, url="https://ada:sesame@venue.example/v1")
+
+    with pytest.raises((http.VenueUnreachable, http.VenueRefused)) as failure:
+        session.post("/books", [])
+
+    assert "https://venue.example/v1/books" in str(failure.value)
+    assert "sesame" not in str(failure.value)
+
+
+def test_a_stand_in_is_refused_without_telling_its_password() -> None:
+    with pytest.raises(http.SimulatedVenue, match=r"http://localhost:8900/gamma is") as refusal:
+        http.permit("http://ada:sesame@localhost:8900/gamma", mode="PAPER")
+
+    assert "sesame" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(

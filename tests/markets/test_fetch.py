@@ -134,6 +134,20 @@ def test_every_redirect_is_checked_again() -> None:
         assert len(net.asked) == 1
 
 
+@pytest.mark.parametrize(
+    "where",
+    ["http://[::1", "http://xn--/", "http://xn--a/", "/" + "x" * 70_000, "http://a:b/"],
+)
+def test_a_redirect_to_no_address_is_refused(where: str) -> None:
+    moved = Said(status=302, headers={"Location": where})
+    with serving(lambda _: moved) as net:
+        with pytest.raises(fetch.AddressRefused, match="no address") as refusal:
+            net.fetcher().get(URL)
+
+        assert len(net.asked) == 1
+        assert len(str(refusal.value)) < 400
+
+
 def test_three_redirects_are_followed_and_a_fourth_is_not() -> None:
     def answers(asked: Asked) -> Said:
         left = int(asked.path.strip("/"))
@@ -214,6 +228,22 @@ def test_what_was_seen_before_is_asked_for_by_its_mark_and_costs_nothing() -> No
 
         assert (first.not_modified, second.not_modified) == (False, True)
         assert net.asked[1].headers["if-modified-since"] == "yesterday"
+
+
+def test_a_mark_that_no_header_can_carry_is_not_kept() -> None:
+    with serving(lambda _: Said(headers={"ETag": '"é"', "Last-Modified": "é"})) as net:
+        reply = net.fetcher().get(URL)
+
+    assert (reply.etag, reply.last_modified) == ("", "")
+
+
+def test_a_key_that_no_header_can_carry_is_not_told() -> None:
+    with serving(lambda _: Said()) as net:
+        with pytest.raises(fetch.FetchFailed) as failure:
+            net.fetcher().get(URL, headers={"Authorization": "Bearer sesame\n"})
+        assert net.asked == []
+
+    assert "sesame" not in str(failure.value)
 
 
 @pytest.mark.parametrize("status", [404, 429, 500])

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from markets import news
 from markets.adapters import fetch
@@ -202,11 +203,38 @@ def test_a_source_is_asked_no_more_often_than_it_allows() -> None:
     assert asked == [1, 0, 0, 1]
 
 
-def test_what_is_no_failure_of_a_source_is_raised() -> None:
-    with pytest.raises(ZeroDivisionError):
-        refresh(Speaker(says=[ZeroDivisionError()]))
+def test_what_nobody_foresaw_is_that_source_s_failure_too() -> None:
+    broken = Speaker(says=[ZeroDivisionError("Bearer sesame")], key="a", name="a")
+    up = Speaker(says=[saying(headline())], key="b", name="b")
+
+    report = refresh(broken, up)
+
+    assert (report.added, report.failed) == (1, ("a",))
+    state = FetchState.objects.get(url="a")
+    assert state.failures == 1
+    assert "ZeroDivisionError" in state.error
+    assert "sesame" not in state.error
+
+
+def test_a_database_that_is_gone_is_no_source_s_failure() -> None:
+    with pytest.raises(OperationalError):
+        refresh(Speaker(says=[OperationalError()]))
 
     assert FetchState.objects.get().failures == 0
+
+
+def test_a_failure_is_kept_though_its_words_are_none_for_a_database() -> None:
+    refresh(Speaker(says=[fetch.Unreachable("no\0 reply \ud800")]))
+
+    assert FetchState.objects.get().error == "no reply "
+
+
+def test_a_long_key_is_due_no_more_often_than_a_short_one() -> None:
+    source = Speaker(says=[saying(), saying()], every_s=900, key="k" * 500)
+
+    asked = [refresh(source, at=NOW + timedelta(seconds=s)).asked for s in (0, 300)]
+
+    assert asked == [1, 0]
 
 
 def config() -> Any:
@@ -286,7 +314,7 @@ def test_rows_that_could_not_be_stored_come_again() -> None:
     """The mark is kept after the rows: a crash between the two loses nothing."""
     broken = Batch(headlines=[None], marks=Marks(etag="new"))  # type: ignore[list-item]
 
-    with pytest.raises(AttributeError):
-        refresh(Speaker(says=[broken]))
+    report = refresh(Speaker(says=[broken]))
 
+    assert report.failed == ("feed",)
     assert FetchState.objects.get().etag == ""

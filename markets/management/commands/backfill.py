@@ -40,6 +40,10 @@ MEANING = {
 }
 
 
+# Before any venue of this kind; a later first day also keeps dates within what a calendar holds.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
+
 class Command(BaseCommand):
     """Exit code 0 when done, 1 where it must be run again, 2 where it was refused."""
 
@@ -55,7 +59,7 @@ class Command(BaseCommand):
             type=_day,
             help="find markets that ended since this day (2026-08-01, or 90d), for training",
         )
-        parser.add_argument("--days", type=int, help="how far back; else as the settings say")
+        parser.add_argument("--days", type=_days, help="how far back; else as the settings say")
         parser.add_argument("--limit", type=int, help="so many markets at most")
         parser.add_argument("--no-trades", action="store_true", help="prices only")
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -107,10 +111,20 @@ def _with_a_bar(request: Request, *, hidden: bool) -> Report:
 def _day(text: str) -> datetime:
     try:
         if text.endswith("d"):
-            return timezone.now() - timedelta(days=int(text[:-1]))
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
+            return timezone.now() - timedelta(days=_days(text[:-1]))
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except (ValueError, ArgumentTypeError):
         raise ArgumentTypeError(f"{text!r} is no day: write 2026-08-01, or 90d") from None
+    if day < EARLIEST:
+        raise ArgumentTypeError(f"{text} is before the first market; write a day from 2000 on")
+    return day
+
+
+def _days(text: str) -> int:
+    longest = (timezone.now() - EARLIEST).days
+    if not text.isdecimal() or not 1 <= int(text) <= longest:
+        raise ArgumentTypeError(f"{text!r} is no number of days from 1 to {longest:,}")
+    return int(text)
 
 
 def _show(report: Report) -> None:

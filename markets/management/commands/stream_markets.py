@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import signal
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.utils import timezone
 
 from markets import price_stream
 from markets.adapters import http
-from markets.stream import Stream
+from markets.stream import CannotWrite, Stream
 
 
 class Command(BaseCommand):
@@ -27,11 +28,12 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one line of figures a heartbeat")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        if options["seconds"] is not None and options["seconds"] <= 0:
-            raise CommandError("--seconds must be positive", returncode=2)
+        seconds = options["seconds"]
+        if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
+            raise CommandError("--seconds must be positive and finite", returncode=2)
         try:
-            asyncio.run(self._run(options["seconds"], as_json=options["json"]))
-        except http.SimulatedVenue as refusal:
+            asyncio.run(self._run(seconds, as_json=options["json"]))
+        except (http.SimulatedVenue, CannotWrite) as refusal:
             raise CommandError(str(refusal), returncode=1) from refusal
 
     async def _run(self, seconds: float | None, *, as_json: bool) -> None:
