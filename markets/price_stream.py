@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,8 @@ from markets.models import ContextSettings, SpotSettings
 log = structlog.get_logger()
 # Windows begin on whole multiples of five seconds, so the price at a boundary is always kept.
 KEEP_EVERY_S = 5
+CLOCKS_DIFFER = timedelta(seconds=5)
+SOURCE = "stream.rtds"
 FLUSH_EVERY_S = 2.0
 COMPONENT = "price_stream"
 STANDBY_S = 2.0
@@ -55,8 +57,19 @@ class Kept:
         except NotUnderstood as wrong:
             self.refused.append(wrong)
             return False
+        except Exception as bug:
+            log.exception("price_stream.frame_failed")
+            self.refused.append(NotUnderstood(SOURCE, f"our reader failed: {bug!r}", frame))
+            return False
         for one in said:
             held_at = one.price.observed_at
+            if held_at > received_at + CLOCKS_DIFFER:
+                # Believed, it would silence its asset until that moment comes.
+                reason = (
+                    f"a price of {one.asset} is stamped {held_at:%Y-%m-%d %H:%M:%S}, ahead of us"
+                )
+                self.refused.append(NotUnderstood(SOURCE, reason, frame))
+                continue
             stretch = int(held_at.timestamp()) // KEEP_EVERY_S
             key = one.asset, one.source
             if one.asset in self.assets and stretch > self._last.get(key, -1):

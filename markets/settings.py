@@ -1,5 +1,6 @@
 """What a person tunes about ingestion: universe, streams, history, spot prices, context."""
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
@@ -11,6 +12,7 @@ from markets.core.contracts import (
     SpotConfig,
     StreamConfig,
 )
+from markets.core.spot import SOURCES
 
 SHARE = (MinValueValidator(0), MaxValueValidator(1))
 FEEDS = """\
@@ -196,11 +198,26 @@ class SpotSettings(VersionedSettings):
 
         verbose_name = verbose_name_plural = "spot settings"
 
+    def clean(self) -> None:
+        """Refuse names that stand twice, and sources that nobody knows."""
+        super().clean()
+        trouble = {}
+        for name in ("sources", "assets"):
+            words = str(getattr(self, name)).split()
+            if len(set(words)) < len(words):
+                trouble[name] = "Each name once: one named twice would count as one."
+        strange = sorted(set(self.sources.split()) - set(SOURCES))
+        if strange:
+            trouble["sources"] = f"Unknown: {', '.join(strange)}. Known: {', '.join(SOURCES)}."
+        if trouble:
+            raise ValidationError(trouble)
+
     def as_config(self) -> SpotConfig:
         """The frozen values."""
         values = self.values()
         for name in ("sources", "assets"):
-            values[name] = tuple(values[name].split())
+            # Named twice is one source all the same: two must be needed to agree.
+            values[name] = tuple(dict.fromkeys(values[name].split()))
         return SpotConfig(version=self.version, **values)
 
 

@@ -6,7 +6,7 @@ second one waits. A book that breaks is marked in the database within a second (
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,14 +20,12 @@ from django.db import DatabaseError, close_old_connections, connections
 from config.kernel import heartbeats
 from config.kernel.clocks import Clock
 from config.kernel.locks import LeaderLock
-from config.kernel.units import TokenId
-from markets import notices, stream_rows, stream_triggers, unknown
-from markets.adapters import clob_data, http, market_socket
+from markets import notices, stream_rows, stream_snapshots, stream_triggers, unknown
+from markets.adapters import http, market_socket
 from markets.core.contracts import StreamConfig
 from markets.core.feed import Feed
 from markets.core.feed_terms import FeedRules
 from markets.core.wire import NotUnderstood
-from markets.core.wire_clob import BookRow
 from markets.core.wire_stream import MarketResolved, NewMarket
 from markets.models import IngestSettings, Notice, Outcome, StreamSettings
 from markets.stream_rows import Batch, Recorded
@@ -37,7 +35,13 @@ COMPONENT = "stream_markets"
 BEAT_S = 10
 LOOK_S = 0.25
 RECORD_S = 1.0
+# A leader that cannot write for half a minute makes room for a standby.
+FAILED_WRITES = 30
 T = TypeVar("T")
+
+
+class CannotWrite(RuntimeError):
+    """The database refused so many writes in a row that another process should lead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,7 @@ class Stream:
         self._clock, self._rng, self._say = clock, rng, say
         self._recorded: dict[str, Recorded] = {}
         self._batch = Batch()
+        self._failed_writes = 0
         self._new: list[NewMarket] = []
         self._resolved: list[MarketResolved] = []
         self._leader = LeaderLock(COMPONENT)
@@ -176,7 +181,7 @@ class Stream:
                     try:
                         async for frame in socket:
                             body = frame.encode() if isinstance(frame, str) else frame
-                            line.feed.receive(body, self.now())
+                            self._receive(line.feed, body)
                     finally:
                         watching.cancel()
             except market_socket.Failures as trouble:
@@ -187,6 +192,14 @@ class Stream:
             if dead:
                 await self._note_dead(dead, silent=silent)
             await self._rest_for(pause)
+
+    def _receive(self, feed: Feed, body: bytes) -> None:
+        """A frame; one that our own code fails on costs its books, not the process."""
+        try:
+            feed.receive(body, self.now())
+        except Exception as bug:
+            log.exception("stream.frame_failed")
+            feed.fail(body, repr(bug), self.now())
 
     async def _watch(self, feed: Feed, socket: Any) -> None:
         """Send what the feed wants sent, and end a connection that is dead."""
@@ -227,6 +240,8 @@ class Stream:
                 log.warning("stream.snapshots_failed", error=str(trouble))
             except DatabaseError as trouble:
                 log.warning("stream.database_failed", error=str(trouble))
+            except Exception:
+                log.exception("stream.trigger_failed")
             await self._rest_for(LOOK_S)
 
     async def _ask(self) -> None:
@@ -236,7 +251,7 @@ class Stream:
             line.feed.to_ask.clear()
         if not asked:
             return
-        rows, refused = await self._in(self._rest, lambda: _snapshots(list(asked)))
+        rows, refused = await self._in(self._rest, lambda: stream_snapshots.ask(list(asked)))
         now = self.now()
         for row in rows:
             if row.token_id in asked:
@@ -260,12 +275,21 @@ class Stream:
     # -- the database
 
     async def _write(self) -> None:
-        """Write the batch at hand; one that failed is tried again before a new one is made."""
-        if not self._batch.quotes and not self._batch.heard:
-            self._batch = self._gather()
-        batch, at = self._batch, self._clock()
-        began = self.now()
-        rows = await self._in(self._database, lambda: stream_rows.write(batch, as_of=at))
+        """Write what is new, behind what could not be written yet; raises `CannotWrite`."""
+        batch = self._batch = self._batch.and_then(self._gather())
+        at, began = self._clock(), self.now()
+        try:
+            rows = await self._in(self._database, lambda: stream_rows.write(batch, as_of=at))
+        except DatabaseError as trouble:
+            self._failed_writes += 1
+            self.figures.slow += 1
+            log.warning("stream.write_failed", failed=self._failed_writes, error=str(trouble))
+            if self._failed_writes >= FAILED_WRITES:
+                raise CannotWrite(
+                    f"{self._failed_writes} writes in a row failed; look at the database: {trouble}"
+                ) from trouble
+            return
+        self._failed_writes = 0
         self.figures.rows += rows
         self.figures.slow += self.now() - began > RECORD_S
         self._batch = Batch()
@@ -333,7 +357,7 @@ class Stream:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self.figures.leading:
-            with suppress(DatabaseError):
+            with suppress(DatabaseError, CannotWrite):
                 await self._write()
         await self._in(self._database, self._leader.release)
         for pool in (self._database, self._rest):
@@ -373,12 +397,3 @@ def _rules(config: StreamConfig) -> FeedRules:
 def _fresh(work: Callable[[], T]) -> T:
     close_old_connections()
     return work()
-
-
-def _snapshots(tokens: Sequence[str]) -> tuple[list[BookRow], list[NotUnderstood]]:
-    rows: list[BookRow] = []
-    refused: list[NotUnderstood] = []
-    for found, wrong in clob_data.connect().books([TokenId(token) for token in tokens]):
-        rows += found
-        refused += wrong
-    return rows, refused

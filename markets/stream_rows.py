@@ -4,12 +4,16 @@ Runs beside the event loop. A book with a gap is written as a row without any pr
 row with prices nobody can take the last ones for current.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import chain
+from typing import TypeVar
 
 import polars as pl
 import structlog
+from django.db import DatabaseError, DataError, IntegrityError, transaction
 
 from config.kernel import vendor
 from config.kernel.copy_format import Schema
@@ -18,10 +22,11 @@ from markets.core import book as books
 from markets.core.feed_terms import Heard
 from markets.core.live_book import LiveBook
 from markets.core.public_trades import Heard as TradeHeard
-from markets.core.wire_stream import Traded
+from markets.core.wire_stream import SOURCE, TickChanged, Traded
 from markets.models import Market, Quote, QuoteKind
 
 log = structlog.get_logger()
+T = TypeVar("T")
 STEP = timedelta(milliseconds=1)
 MOMENT = pl.Datetime("us", "UTC")
 SCHEMA: Schema = {
@@ -56,6 +61,10 @@ class Batch:
 
     quotes: list[tuple[object, ...]] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
+
+    def and_then(self, later: "Batch") -> "Batch":
+        """Both in one."""
+        return Batch(quotes=self.quotes + later.quotes, heard=self.heard + later.heard)
 
 
 def row_of(
@@ -102,20 +111,64 @@ def row_of(
 
 
 def write(batch: Batch, *, as_of: datetime) -> int:
-    """Write a batch; returns the rows added. Harmless to repeat."""
-    added = 0
-    if batch.quotes:
-        frame = pl.DataFrame(batch.quotes, schema=dict(SCHEMA), orient="row")
-        added = vendor.append(Quote, frame)
-    told = [trade for heard in batch.heard for trade in heard.trades]
-    if told:
-        added += trades.record([_trade(t) for t in told], as_of=as_of)[trades.ADDED]
+    """Write a batch; returns the rows added. Harmless to repeat.
+
+    A row that cannot be written is kept raw and costs no other; raises `DatabaseError` only where
+    the database does not work, for then the batch is worth another try.
+    """
+    added = _isolate("quotes", batch.quotes, _append, as_of=as_of)
+    told: dict[str, list[TradeHeard]] = {}
+    for heard in batch.heard:
+        for trade in heard.trades:
+            told.setdefault((trade.transaction_hash or "").lower(), []).append(_trade(trade))
+    added += _isolate(
+        "trades", list(told.values()), lambda some: _record(some, as_of=as_of), as_of=as_of
+    )
     for heard in batch.heard:
         for wrong in heard.refused:
             unknown.refused(wrong, as_of=as_of)
-        for tick in heard.ticks:
-            _follow_tick(tick.condition_id, tick.new_tick, as_of=as_of)
+        _isolate("ticks", heard.ticks, lambda some: _follow_ticks(some, as_of=as_of), as_of=as_of)
     return added
+
+
+def _isolate(
+    name: str, rows: Sequence[T], work: Callable[[Sequence[T]], int], *, as_of: datetime
+) -> int:
+    """Write the rows; those that cannot be written are found by halving."""
+    if not rows:
+        return 0
+    try:
+        return work(rows)
+    except DatabaseError as trouble:
+        if not isinstance(trouble, (DataError, IntegrityError)):
+            raise
+        reason = f"the database refused it: {str(trouble).splitlines()[0]}"
+    except Exception as bug:
+        log.exception("stream.row_failed", rows=len(rows), what=name)
+        reason = f"our writer failed: {bug!r}"
+    if len(rows) > 1:
+        half = len(rows) // 2
+        first = _isolate(name, rows[:half], work, as_of=as_of)
+        return first + _isolate(name, rows[half:], work, as_of=as_of)
+    reason = reason.replace("\0", "\\0")
+    unknown.keep(f"{SOURCE}.{name}", reason, repr(rows[0]), as_of=as_of)
+    return 0
+
+
+def _append(rows: Sequence[tuple[object, ...]]) -> int:
+    return vendor.append(Quote, pl.DataFrame(rows, schema=dict(SCHEMA), orient="row"))
+
+
+def _record(transactions: Sequence[list[TradeHeard]], *, as_of: datetime) -> int:
+    """All trades of a transaction stay together: their repetitions are numbered within a call."""
+    return trades.record(chain.from_iterable(transactions), as_of=as_of)[trades.ADDED]
+
+
+def _follow_ticks(ticks: Sequence[TickChanged], *, as_of: datetime) -> int:
+    with transaction.atomic():
+        for tick in ticks:
+            _follow_tick(tick.condition_id, tick.new_tick, as_of=as_of)
+    return 0
 
 
 def _trade(told: Traded) -> TradeHeard:

@@ -24,7 +24,7 @@ from markets.core.feed_terms import (
     stamp_of,
 )
 from markets.core.live_book import Fate, LiveBook, NotALevel, OffGrid
-from markets.core.wire import NotUnderstood, raw
+from markets.core.wire import EPOCH_SECONDS, NotUnderstood, raw
 from markets.core.wire_clob import BookRow
 from markets.core.wire_stream import (
     Change,
@@ -181,6 +181,12 @@ class Feed:
             self.heard.messages += 1
             self._hear(message, now)
 
+    def fail(self, frame: bytes, why: str, now: float) -> None:
+        """A frame on which our own code failed: kept raw, and what it was about is broken."""
+        wrong = NotUnderstood(wire_stream.SOURCE, f"our reader failed: {why}", frame)
+        self._refuse(wrong)
+        self._lose(wrong, now)
+
     def _apply(self, message: Changes, now: float) -> None:
         """The hot path: level changes, then the best prices that hold after them."""
         stamp = self._stamp(message, now)
@@ -207,11 +213,11 @@ class Feed:
             self._compare(token, books[token], change, now)
 
     def _stamp(self, message: Changes, now: float) -> int | None:
-        try:
-            stamp = int(message.timestamp)
-        except ValueError:
+        told = message.timestamp
+        if not EPOCH_SECONDS.fullmatch(told):
             return None
-        return None if stamp < 0 or self._is_ahead(stamp, now) else stamp
+        stamp = int(told)
+        return None if self._is_ahead(stamp, now) else stamp
 
     def _compare(self, token: str, book: LiveBook, change: Change, now: float) -> None:
         """Two messages in a row that contradict us, or a lasting crossing: a gap."""

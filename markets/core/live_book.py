@@ -8,13 +8,14 @@ cells to the dollar.
 from array import array
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import Enum
 
 from config.kernel.units import ONE, decimal
 from markets.core import book as books
+from markets.core import wire
 from markets.core.book import Book, Level
-from markets.core.wire import LARGEST_AMOUNT
+from markets.core.wire import LARGEST_AMOUNT, Unreadable
 
 GRIDS = (100, 1_000, 10_000)
 LARGEST = float(LARGEST_AMOUNT)
@@ -53,13 +54,10 @@ class Cells(dict[str, int]):
     def __missing__(self, text: str) -> int:
         """The cell of a price; raises `NotALevel`, or `OffGrid` where a finer grid has it."""
         try:
-            cell = Decimal(text) * self.size
-            whole = int(cell)
-        except (InvalidOperation, ValueError, OverflowError, TypeError) as cause:
-            raise NotALevel(f"{text!r} is not a price") from cause
-        if not 0 <= cell <= self.size:
-            raise NotALevel(f"{text!r} is not a price between 0 and 1")
-        if whole != cell:
+            whole = _cell(wire.price(text), self.size)
+        except Unreadable as cause:
+            raise NotALevel(str(cause)) from cause
+        if whole is None:
             kind = OffGrid if self.size < GRIDS[-1] else NotALevel
             raise kind(f"{text!r} is not on a grid of {self.size}")
         if len(self) < REMEMBERED:
@@ -140,7 +138,10 @@ class LiveBook:
         self._clear(size)
         for side, levels in ((self.bids, bids), (self.asks, asks)):
             for price, shares in levels:
-                side[int(price * size)] = float(shares)
+                cell = _cell(price, size) or 0
+                if side[cell]:
+                    raise NotALevel(f"the price {price} stands twice on one side")
+                side[cell] = float(shares)
         self._find_best()
         self.stamp = self.snapshot_stamp = stamp
         self.mismatches = self.crossed = 0
@@ -170,6 +171,9 @@ class LiveBook:
             return Fate.WAITING
         if stamp < self.stamp:
             return Fate.OLD if stamp < self.snapshot_stamp else Fate.DISORDER
+        # float() would read other scripts' digits and 1_0 as well.
+        if "_" in shares or not shares.isascii():
+            raise NotALevel(f"{shares!r} is no number of shares")
         cell, total = self.cells[price], float(shares)
         if not (0.0 <= total < LARGEST and 0 < cell < self.size):
             raise NotALevel(f"{shares} shares at {price} are no level")
@@ -268,9 +272,16 @@ def _grid(prices: Iterable[Decimal]) -> int:
     """The coarsest grid that holds all prices; raises `NotALevel`."""
     wanted = list(prices)
     for size in GRIDS:
-        if all((price * size) % 1 == 0 for price in wanted):
+        if all(_cell(price, size) is not None for price in wanted):
             return size
     raise NotALevel(f"prices finer than {ONE / GRIDS[-1]} are on no grid")
+
+
+def _cell(price: Decimal, size: int) -> int | None:
+    """The cell of a price on a grid; None where it lies between two, however close to one."""
+    whole = int(price * size)
+    # The product is rounded to the context's digits; the quotient has four and is exact.
+    return whole if Decimal(whole) / size == price else None
 
 
 def _floats(levels: Iterable[Level]) -> list[tuple[float, float]]:

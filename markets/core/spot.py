@@ -11,6 +11,8 @@ from markets.core.series import Floats, Ints
 
 Flags = NDArray[np.bool_]
 BPS = 1e4
+SOURCES = ("binance", "coinbase", "kraken", "venue")
+"""What the settings may name: exchanges that are asked, and the venue's stream."""
 # Two sources that contradict each other leave nobody to say which one is wrong.
 OUTVOTING = 3
 

@@ -35,12 +35,18 @@ Convert = Callable[[Any], Any]
 Price = NewType("Price", Decimal)
 Tick = NewType("Tick", Decimal)
 Amount = NewType("Amount", Decimal)
+TxHash = NewType("TxHash", str)
+Wallet = NewType("Wallet", str)
 
 TICKS = frozenset(map(Decimal, ("0.1", "0.01", "0.005", "0.0025", "0.001", "0.0001")))
 LARGEST_AMOUNT = Decimal(2**33)
 MILLISECONDS_FROM = 10**11
-LONGEST_INTEGER = 40
-EPOCH_SECONDS = re.compile(r"\d{1,13}")
+# Beyond forty digits either way nothing is money, and arithmetic with it never ends.
+LONGEST_NUMBER = 40
+NUMBER = re.compile(r"[-+.0-9eE]{1,40}")
+EPOCH_SECONDS = re.compile(r"[0-9]{1,13}")
+# The venue is younger than the first and plans nothing beyond the last.
+EARLIEST, LATEST = datetime(2015, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 ABSENT = object()
 DERIVED = "derived"
 JSON = msgspec.json.Decoder(float_hook=Decimal)
@@ -243,23 +249,26 @@ def flag(value: object) -> bool:
 
 
 def decimal(value: object) -> Decimal:
-    """A finite number, or the text of one, exactly as written."""
+    """A number, or its text in ASCII digits, exactly as written: at most 40 characters, 1e±40."""
     if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
         raise Unreadable(f"expected a number, got {shown(value)}")
+    if isinstance(value, int) and abs(value) >= 10**LONGEST_NUMBER:
+        raise Unreadable(f"a number of {value.bit_length()} bits is too large")
+    if not NUMBER.fullmatch(value if isinstance(value, str) else str(value)):
+        raise Unreadable(f"{shown(value)} is not a number of at most {LONGEST_NUMBER} characters")
     try:
         number = Decimal(value)
     except InvalidOperation as cause:
         raise Unreadable(f"{shown(value)} is not a number") from cause
-    if not number.is_finite():
-        raise Unreadable(f"{shown(value)} is not a finite number")
+    if abs(number.adjusted()) > LONGEST_NUMBER:
+        raise Unreadable(f"{shown(value)} is beyond 1e±{LONGEST_NUMBER}")
     return number
 
 
 def integer(value: object) -> int:
     """A whole number, or the text of one."""
     number = decimal(value)
-    # 1e9999999 is whole too, and would fill the memory with its digits.
-    if number.adjusted() > LONGEST_INTEGER or number != number.to_integral_value():
+    if number != number.to_integral_value():
         raise Unreadable(f"{shown(value)} is not a whole number")
     return int(number)
 
@@ -292,18 +301,22 @@ def moment(value: object) -> datetime:
     """Any of the venue's times as aware UTC.
 
     ISO texts with an offset or Z (blank or T between date and time), bare dates (midnight UTC),
-    and epoch numbers or their texts: above 10¹¹ milliseconds, else seconds.
+    and epoch numbers or their texts: above 10¹¹ milliseconds, else seconds. Only 2015 to 2099.
     """
     try:
         if isinstance(value, str) and not EPOCH_SECONDS.fullmatch(value):
-            return _from_iso(value)
-        number = decimal(value)
-        seconds = number / 1000 if number > MILLISECONDS_FROM else number
-        return datetime.fromtimestamp(float(seconds), UTC)
+            at = _from_iso(value)
+        else:
+            number = decimal(value)
+            seconds = number / 1000 if number > MILLISECONDS_FROM else number
+            at = datetime.fromtimestamp(float(seconds), UTC)
     except Unreadable:
         raise
     except (ValueError, OverflowError, OSError) as cause:
         raise Unreadable(f"{shown(value)} is not a time") from cause
+    if not EARLIEST <= at < LATEST:
+        raise Unreadable(f"{shown(value)} is not a time of the years 2015 to 2099")
+    return at
 
 
 def _from_iso(value: str) -> datetime:
@@ -336,6 +349,8 @@ SCALARS: Mapping[Any, Convert] = {
     Amount: amount,
     datetime: moment,
     ConditionId: _matching(r"0x[0-9a-fA-F]{1,64}", "a condition id"),
-    TokenId: _matching(r"\d{1,78}", "a token id"),
+    TokenId: _matching(r"[0-9]{1,78}", "a token id"),
+    TxHash: _matching(r"(0x[0-9a-fA-F]{1,64})?", "a transaction hash"),
+    Wallet: _matching(r"[0-9A-Za-z_]{0,64}", "a wallet"),
     object: lambda value: value,
 }

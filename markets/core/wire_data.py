@@ -11,7 +11,17 @@ from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from config.kernel.units import ConditionId, TokenId
-from markets.core.wire import DERIVED, NotUnderstood, Price, decode, read, shown
+from markets.core.wire import (
+    DERIVED,
+    Amount,
+    NotUnderstood,
+    Price,
+    TxHash,
+    Wallet,
+    decode,
+    read,
+    shown,
+)
 
 SOURCE = "data"
 Side = Literal["BUY", "SELL"]
@@ -39,10 +49,10 @@ T = TypeVar("T")
 class Position:
     """What one wallet holds of one outcome; money in dollars."""
 
-    wallet: Annotated[str, "proxy_wallet", "proxyWallet"]
+    wallet: Annotated[Wallet, "proxy_wallet", "proxyWallet"]
     token_id: Annotated[TokenId, "token_id", "asset"]
     condition_id: ConditionId
-    shares: Annotated[Decimal, "current_size", "size"]
+    shares: Annotated[Amount, "current_size", "size"]
     average_price: Annotated[Decimal, "avg_price", "avgPrice"]
     current_price: Annotated[Price, "current_price", "curPrice"]
     current_value: Decimal
@@ -67,14 +77,14 @@ class Position:
 class PublicTrade:
     """One side of one trade. It has no id: two equal rows may be two trades."""
 
-    wallet: Annotated[str, "proxy_wallet", "proxyWallet"]
+    wallet: Annotated[Wallet, "proxy_wallet", "proxyWallet"]
     side: Side
     token_id: Annotated[TokenId, "token_id", "asset"]
     condition_id: ConditionId
-    shares: Annotated[Decimal, "size"]
+    shares: Annotated[Amount, "size"]
     price: Price
     traded_at: Annotated[datetime, "timestamp"]
-    transaction_hash: str
+    transaction_hash: TxHash
     outcome_index: int | None = None
     outcome: str = ""
     slug: str = ""
@@ -89,17 +99,17 @@ class PublicTrade:
 class Activity:
     """One thing a wallet did. For a taker's purchase `dollars` holds the fee, `price` does not."""
 
-    wallet: Annotated[str, "proxy_wallet", "proxyWallet"]
+    wallet: Annotated[Wallet, "proxy_wallet", "proxyWallet"]
     kind: Annotated[ActivityKind, "type"]
     happened_at: Annotated[datetime, "timestamp"]
     condition_id: ConditionId | None
     token_id: Annotated[TokenId | None, "token_id", "asset"]
     side: Side | None
-    shares: Annotated[Decimal, "size"]
-    dollars: Annotated[Decimal, "usdc_size", "usdcSize"]
+    shares: Annotated[Amount, "size"]
+    dollars: Annotated[Amount, "usdc_size", "usdcSize"]
     price: Price
     outcome_index: int
-    transaction_hash: str
+    transaction_hash: TxHash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +134,7 @@ class OracleState:
 class Worth:
     """Value of a wallet's open positions, dollars."""
 
-    wallet: Annotated[str, "proxy_wallet", "proxyWallet", "user"]
+    wallet: Annotated[Wallet, "proxy_wallet", "proxyWallet", "user"]
     value: Decimal
 
 
@@ -132,9 +142,9 @@ class Worth:
 class Holder:
     """One holder of a token."""
 
-    wallet: Annotated[str, "proxy_wallet", "proxyWallet"]
+    wallet: Annotated[Wallet, "proxy_wallet", "proxyWallet"]
     token_id: Annotated[TokenId, "token_id", "asset"]
-    shares: Annotated[Decimal, "amount"]
+    shares: Annotated[Amount, "amount"]
     outcome_index: int
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from config.kernel.units import ConditionId, TokenId
 from markets.core import wire_clob
-from markets.core.wire import Amount, NotUnderstood, Price, Tick, decode, raw, read, shown
+from markets.core.wire import Amount, NotUnderstood, Price, Tick, TxHash, decode, raw, read, shown
 from markets.core.wire_clob import BookRow
 
 SOURCE = "stream.market"
@@ -46,10 +46,10 @@ class Traded:
     condition_id: Annotated[ConditionId, "market"]
     token_id: Annotated[TokenId, "asset_id"]
     price: Price
-    shares: Annotated[Decimal, "size"]
+    shares: Annotated[Amount, "size"]
     side: Side
     observed_at: Annotated[datetime, "timestamp"]
-    transaction_hash: str | None = None
+    transaction_hash: TxHash | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

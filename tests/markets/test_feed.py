@@ -178,3 +178,31 @@ def test_an_array_of_messages_is_heard_one_by_one() -> None:
 
     assert line.feed.take().messages == 2
     assert [line.feed.books[t].top()[1] for t in ("11", "12")] == [9, 9]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"price": "1e999999"}, {"price": "1e999990"}, {"size": "1e27"}, {"transaction_hash": "\0"}],
+    ids=str,
+)
+def test_a_trade_beyond_measure_is_kept_raw_and_costs_nothing_else(values: dict[str, str]) -> None:
+    line = drained()
+    trade = {"event_type": "last_trade_price", "market": say.condition(1), "asset_id": "11"}
+    good = {"price": "0.5", "size": "9", "side": "BUY", "timestamp": str(line.venue.ms)}
+
+    line.feed.receive(say.encoded(trade | good), line.now)
+    line.feed.receive(say.encoded(trade | good | values), line.now)
+
+    heard = line.feed.take()
+    assert (len(heard.trades), len(heard.refused)) == (1, 1)
+    assert line.feed.usable == len(TOKENS)
+
+
+@pytest.mark.parametrize("price", ["1e999999", "1e999990", "1_0"])
+def test_a_change_beyond_measure_breaks_only_its_own_book(price: str) -> None:
+    line = drained()
+
+    line.feed.receive(change(line, price=price), line.now)
+
+    assert len(line.feed.take().refused) == 1
+    assert line.feed.usable == len(TOKENS) - 1

@@ -77,3 +77,24 @@ def test_what_is_older_than_the_snapshot_is_in_it_and_what_is_older_than_a_chang
     assert book.change("0.48", "5", "BUY", STAMP + 10) is Fate.APPLIED
     assert book.change("0.48", "99", "BUY", STAMP + 5) is Fate.DISORDER
     assert book.top()[1] == 5
+
+
+@pytest.mark.parametrize("price", ["0." + "9" * 40, "0." + "9" * 38, "0_1", "0.4١", "1e999999"])
+def test_what_only_looks_like_a_price_is_refused_and_changes_nothing(price: str) -> None:
+    book = live()
+    while book.size < 10_000:
+        book.refine()
+
+    with pytest.raises(NotALevel):
+        book.change(price, "5", "BUY", STAMP + 1)
+    with pytest.raises(NotALevel):
+        book.change("0.4", "1_0", "BUY", STAMP + 1)
+
+    assert book.best() == (0.48, 0.52)
+
+
+def test_one_level_told_twice_makes_no_book() -> None:
+    twice = [(Decimal("0.4"), Decimal(1)), (Decimal("0.40"), Decimal(2))]
+
+    with pytest.raises(NotALevel, match="twice"):
+        LiveBook(NOW).replace(STAMP, twice, [], tick=None, now=NOW)

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.core.exceptions import ValidationError
 
 from config.env import Env
 from markets import models as markets
 from markets import spot, spot_prices, tasks
 from markets.adapters import exchange, http
+from markets.core import spot as prices
 from markets.core.wire_exchanges import Price
 from tests.factories import NOW, ago, ahead
 from tests.markets import exchange_replies as say
@@ -254,3 +256,15 @@ def test_a_series_reads_all_assets_in_one_query(django_assert_num_queries: Any) 
         )
 
     assert found.price.tolist()[1][0] == 2.0
+
+
+def test_a_source_named_twice_counts_once_and_only_known_names_are_accepted() -> None:
+    twice = revise(markets.SpotSettings, sources="binance binance moon")
+
+    assert twice.as_config().sources == ("binance", "moon")
+    with pytest.raises(ValidationError, match=r"Unknown: moon"):
+        twice.clean()
+    twice.sources = "binance binance"
+    with pytest.raises(ValidationError, match="Each name once"):
+        twice.clean()
+    assert set(prices.SOURCES) == {*spot.FEEDS, spot.VENUE}

@@ -162,3 +162,16 @@ def test_a_price_that_was_kept_is_not_kept_again() -> None:
     assert [(t.asset, t.price) for t in ticks] == [("btc", 1.0)]
     assert refused == []
     assert kept.drain() == ([], [])
+
+
+def test_a_price_from_the_future_silences_nobody() -> None:
+    kept = price_stream.Kept(assets=("btc",))
+    wrong = message("crypto_prices", "btcusdt", 86400, 1.0)
+    right = message("crypto_prices", "btcusdt", 5, 100.0)
+
+    for frame in (wrong, right):
+        kept.take(frame.encode(), received_at=ahead(5))
+
+    ticks, refused = kept.drain()
+    assert [tick.price for tick in ticks] == [100.0]
+    assert len(refused) == 1

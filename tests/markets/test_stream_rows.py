@@ -7,7 +7,7 @@ import pytest
 
 from markets import queries, stream_rows
 from markets.core.live_book import LiveBook
-from markets.models import Quote, QuoteKind
+from markets.models import Quote, QuoteKind, RawMessage
 from markets.stream_rows import Batch, Recorded
 from tests.factories import NOW, MarketFactory, ahead
 
@@ -98,3 +98,16 @@ def test_writing_a_batch_again_adds_nothing() -> None:
 
     assert stream_rows.write(batch, as_of=NOW) == 1
     assert stream_rows.write(batch, as_of=NOW) == 0
+
+
+def test_a_row_that_the_database_refuses_is_kept_raw_and_costs_no_other() -> None:
+    market, other = MarketFactory(), MarketFactory()
+    good = passed(market.pk, live(), Recorded(), 1)
+    nowhere = (None, *good[1:])
+    unfit = (other.pk, *good[1:2], 10**9, *good[3:])
+
+    added = stream_rows.write(Batch(quotes=[unfit, nowhere, (other.pk, *good[1:])]), as_of=ahead(2))
+
+    assert added == 1
+    assert Quote.objects.filter(market=other).count() == 1
+    assert RawMessage.objects.filter(source="stream.market.quotes").count() == 2

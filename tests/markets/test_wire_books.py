@@ -39,9 +39,9 @@ def test_prices_without_a_leading_zero_are_read() -> None:
         ({"asks": say.levels(("0", "5"))}, "nobody trades at 0"),
         ({"bids": say.levels(("1.0", "5"))}, "nobody trades at 1"),
         ({"bids": say.levels(("0.4", "8589934592"))}, "is not an amount"),
-        ({"bids": say.levels(("0.4", "1e400"))}, "is not an amount"),
-        ({"bids": say.levels(("0.4", "inf"))}, "not a finite number"),
-        ({"bids": say.levels(("0.4", "NaN"))}, "not a finite number"),
+        ({"bids": say.levels(("0.4", "1e400"))}, "is beyond 1e±40"),
+        ({"bids": say.levels(("0.4", "inf"))}, "is not a number"),
+        ({"bids": say.levels(("0.4", "NaN"))}, "is not a number"),
         ({"tick_size": "0"}, "none of the venue's ticks"),
         ({"tick_size": "1e-9"}, "none of the venue's ticks"),
         ({"tick_size": "1e30"}, "none of the venue's ticks"),
@@ -113,7 +113,7 @@ def test_single_figures_are_read_or_refused() -> None:
 
 
 @given(
-    st.integers(1, 2 * 10**12),
+    st.integers(1_420_070_400, 4_102_444_799) | st.integers(1_420_070_400_000, 2 * 10**12),
     st.decimals(0, 1, places=6) | st.sampled_from(["0.5", 0, 1, "1e-3"]),
 )
 def test_price_points_in_bulk_are_what_they_are_one_by_one(at: int, price: Any) -> None:
