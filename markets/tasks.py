@@ -14,6 +14,7 @@ from markets import (
     funding,
     news,
     news_reading,
+    passes,
     references,
     retention,
     spot,
@@ -29,14 +30,16 @@ from markets import (
 )
 def sync_catalogue(**_unknown: Any) -> None:
     """Learn what the venue lists, then choose what to follow."""
-    catalog.sync(as_of=timezone.now())
+    with passes.passing("catalogue", now=timezone.now):
+        catalog.sync(as_of=timezone.now())
     universe.refresh(as_of=timezone.now(), clock=timezone.now)
 
 
 @shared_task(queue="ingest", acks_late=True, ignore_result=True, soft_time_limit=50, time_limit=60)
 def sync_epochs(**_unknown: Any) -> None:
     """Learn of the next up/down windows, and of the opening prices of those that began."""
-    epochs.sync(as_of=timezone.now())
+    with passes.passing("epochs", now=timezone.now):
+        epochs.sync(as_of=timezone.now())
     universe.refresh(as_of=timezone.now(), clock=timezone.now)
 
 

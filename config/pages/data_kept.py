@@ -13,6 +13,7 @@ from config.kernel.models import Job
 from config.pages.lines import BAD, GOOD, WARN, Line, ago, counted
 from config.pages.words import phrase
 from markets import archive, budgets, retention, universe
+from markets import passes as listing_passes
 from markets.models import (
     Backfill,
     CalendarEvent,
@@ -85,28 +86,27 @@ def catalogue(*, as_of: datetime) -> dict[str, Any]:
 
 
 def passes(*, as_of: datetime) -> list[Line]:
-    """When the timetable last sent each pass over the listing; late after two periods."""
+    """When each pass over the listing last got through; late after two periods."""
     tasks = PeriodicTask.objects.filter(name__in=LISTINGS).select_related("interval")
     known = {task.name: task for task in tasks}
-    found = []
-    for name in LISTINGS:
-        task = known.get(name)
-        if task is None:
-            continue
-        period = task.interval.schedule.run_every if task.interval else None
-        last = task.last_run_at
-        late = last is None or (period is not None and as_of - last > 2 * period)
-        said = ago(last, as_of=as_of)
-        off = not task.enabled
-        found.append(
-            Line(
-                name=f"Pass: {name}",
-                note=task.description,
-                word="off" if off else f"late: {said}" if late else said,
-                mark=WARN if off else BAD if late else GOOD,
-            )
-        )
-    return found
+    return [_pass(known[name], as_of=as_of) for name in LISTINGS if name in known]
+
+
+def _pass(task: PeriodicTask, *, as_of: datetime) -> Line:
+    state = listing_passes.state(task.name)
+    period = task.interval.schedule.run_every if task.interval else None
+    last = state.answered_at if state else None
+    late = last is None or (period is not None and as_of - last > 2 * period)
+    said = ago(last, as_of=as_of)
+    failures = state.failures if state else 0
+    word = f"{failures} failures" if failures else f"late: {said}" if late else said
+    note = f"{task.description}; last got through: {said}" if failures else task.description
+    return Line(
+        name=f"Pass: {task.name}",
+        note=note,
+        word=word if task.enabled else "off",
+        mark=WARN if not task.enabled else BAD if failures or late else GOOD,
+    )
 
 
 def profiles(grouped: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

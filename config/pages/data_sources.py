@@ -23,6 +23,8 @@ from markets.news import SourceState as NewsState
 from markets.spot import SourceState as SpotState
 
 STREAM = "stream_markets"
+# The beginning of what the process says of itself while nobody answers it.
+UNCONNECTED = "0 connections"
 FUNDING_WITHIN = timedelta(days=1)
 UNREAD_WITHIN = timedelta(days=1)
 EVENTS = 10
@@ -57,6 +59,9 @@ def books(*, as_of: datetime) -> Line:
         return Line(name=name, note=note, word="not running", mark=BAD)
     late = beat.is_late(as_of=as_of)
     said = ago(beat.beat_at, as_of=as_of)
+    if not late and beat.note.startswith(UNCONNECTED):
+        note = "The process runs and has no connection; books are polled meanwhile."
+        return Line(name=name, note=note, word="not connected", mark=BAD)
     return Line(
         name=name,
         note=beat.note.replace("messages_per_s", "messages/s").replace("_", " "),

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from config.pages import charts, context, situation
 from config.pages.markets import why
+from markets import passes
 from predictions.models import Expert
 from trading.models import Fill, Position, Redemption, Signal
 
@@ -31,6 +32,7 @@ def page(request: HttpRequest) -> HttpResponse:
             "span": span,
             "spans": ("1h", "6h", "1d", "7d"),
             "now": situation.read(as_of=now, known=known),
+            "trouble": passes.trouble(as_of=now),
             "equity_chart": curves[0] if curves else None,
             "drawdown_chart": curves[1] if curves else None,
             **_latest(mode),
