@@ -81,6 +81,11 @@ class IngestSettings(VersionedSettings):
         default="",
         help_text="one a line: a slug, an event's slug, tag:…, or words of the question",
     )
+    min_listing_share = models.FloatField(
+        default=0.8,
+        validators=SHARE,
+        help_text="a listing that lacks more of the open markets closes nothing",
+    )
     max_tracked = models.PositiveIntegerField(default=2000, validators=[MaxValueValidator(5000)])
     max_analysed = models.PositiveIntegerField(
         default=5000,

@@ -33,6 +33,7 @@ class IngestSettingsAdmin(SettingsAdmin):
         "epoch_windows": ("Windows of up/down markets", "separated by blanks, e.g. 5m 15m 4h"),
         "book_levels": ("Levels kept", "count a side with each book; totals count all levels"),
         "max_days_left": ("Farthest end", "days from now"),
+        "min_listing_share": ("Listing believed from", "share of the known open markets, 0 to 1"),
         "max_tracked": ("Markets followed", "count, at most"),
         "max_analysed": ("Books judged", "count, at most, of those that pass on paper"),
         "unclear_after_hours": (

@@ -21,6 +21,7 @@ class IngestConfig:
     max_days_left: int
     categories: tuple[str, ...]
     blacklist: tuple[str, ...]
+    min_listing_share: float
     max_tracked: int
     max_analysed: int
     stale_after_s: int

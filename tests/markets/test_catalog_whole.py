@@ -1,5 +1,6 @@
 """The whole venue is read: no page for ever, nothing lost, no broken row at the others' cost."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -145,12 +146,9 @@ def test_a_market_that_the_database_refuses_costs_nobody_else(
     [
         {"question": "nul \0 inside", "slug": "x\0" * 400},
         {"description": "long " * 10_000, "resolutionSource": "r" * 3000},
-        {"volume": "1e400", "liquidity": "-1"},
         {"orderMinSize": 5.0000001, "orderPriceMinTickSize": 0.010},
         {"umaResolutionStatus": "a status nobody has heard of before", "negRisk": None},
         {"slug": "btc-updown-999d-99999999999"},
-        {"slug": "btc-updown-5m-1790616600", "endDate": "9999-12-31T23:59:59Z"},
-        {"slug": "bitcoin-up-or-down-june-31", "endDate": "0001-01-01T00:00:00Z"},
         {"cryptoMarketConfig": {"asset": "a" * 40, "duration": "1d", "twapLookbackSeconds": 2**40}},
         {"negRiskMarketID": "z" * 100, "events": []},
     ],
@@ -162,6 +160,39 @@ def test_odd_values_are_filed_as_far_as_they_make_sense(changes: say.Json) -> No
 
     assert (report.added, report.refused) == (2, 0)
     assert again.changed == 0, "the same news twice is no change"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"volume": "1e400"}, "volume: '1e400' is beyond"),
+        ({"endDate": "9999-12-31T23:59:59Z"}, "endDate: .* is not a time of the years"),
+        ({"endDate": "0001-01-01T00:00:00Z"}, "endDate: .* is not a time of the years"),
+    ],
+)
+def test_a_number_or_time_beyond_reason_refuses_its_market_alone(
+    changes: say.Json, reason: str
+) -> None:
+    report = sync(say.event(1, markets=[say.market(1, **changes), say.market(2)]))
+
+    assert (report.added, report.refused) == (1, 1)
+    assert re.search(reason, RawMessage.objects.get().reason)
+
+
+def test_a_listing_that_shrank_at_once_closes_nothing_and_is_told() -> None:
+    events = [say.event(number) for number in range(1, 41)]
+    sync(*events)
+
+    short = sync(*events[:5], as_of=LATER)
+    empty = sync(as_of=LATER)
+    usual = sync(*events[:38], as_of=LATER)
+
+    assert (short.delisted, short.complete) == (0, False)
+    assert (empty.delisted, empty.complete) == (0, False)
+    assert (usual.delisted, usual.complete) == (2, True)
+    assert Market.objects.filter(closed_at__isnull=False).count() == 2
+    notice = Notice.objects.get(kind=Notice.Kind.STUCK_LISTING)
+    assert "closed nothing" in notice.text
 
 
 @pytest.mark.parametrize(
@@ -257,19 +288,6 @@ def test_what_the_listing_says_about_rules_and_oracle_is_kept() -> None:
     assert market.description == said["description"]
     assert market.resolution_source == said["resolutionSource"]
     assert market.oracle_status == "disputed"
-
-
-def test_two_sides_that_swap_their_ids_are_filed_as_told() -> None:
-    sync(say.event(1))
-    swapped = f'["{say.token(1, 1)}", "{say.token(1)}"]'
-
-    report = sync(say.event(1, markets=[say.market(1, clobTokenIds=swapped)]), as_of=LATER)
-
-    assert report.refused == 0
-    assert list(Outcome.objects.order_by("index").values_list("asset_id", flat=True)) == [
-        say.token(1, 1),
-        say.token(1),
-    ]
 
 
 def test_a_page_costs_the_same_number_of_statements_whatever_it_holds() -> None:

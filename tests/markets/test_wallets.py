@@ -207,9 +207,9 @@ def record_of(wallet: str, *, events: int, pnl: float) -> None:
     followed(wallet)
     WalletResult.objects.bulk_create(
         WalletResult(
-            wallet_id=wallet, token_id=f"{int(wallet, 16)}{n}", condition_id="0x1", event_key=f"e{n}",
-            status="CLOSED", average_price=0.5, cost=100.0, realized_pnl=pnl + n % 3,
-            received_at=ago(DAY),
+            wallet_id=wallet, token_id=f"{int(wallet, 16)}{n}", condition_id="0x1",
+            event_key=f"e{n}", status="CLOSED", average_price=0.5, cost=100.0,
+            realized_pnl=pnl + n % 3, received_at=ago(DAY),
         )
         for n in range(events)
     )  # fmt: skip

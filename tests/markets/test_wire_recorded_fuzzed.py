@@ -49,7 +49,7 @@ def spoil(parent: Any, key: Any, chance: random.Random) -> None:
     elif what == 1:
         parent[key.upper()] = parent.pop(key)
     else:
-        parent[key] = chance.choice(WRONG)
+        parent[key] = copy.deepcopy(chance.choice(WRONG))
 
 
 def containers(value: Any) -> Iterator[Any]:
