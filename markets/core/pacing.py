@@ -76,5 +76,3 @@ def used(full_at: float, p: Pace, *, now: float) -> float:
     0.5
     """
     return max(0.0, full_at - now) * p.rate / p.burst
-
-
