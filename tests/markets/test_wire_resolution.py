@@ -282,7 +282,7 @@ def recorded(name: str) -> bytes:
     [
         ("gamma_market_closed_binary_accepting_false.json", Said.RESULT),
         ("gamma_market_closed_binary_accepting_true.json", Said.RESULT),
-        ("gamma_market_closed_zero_zero_legacy.json", Said.UNCLEAR),
+        ("gamma_market_closed_zero_zero_legacy.json", Said.UNSTATED),
         ("gamma_market_closed_nonbinary_legacy.json", Said.UNCLEAR),
     ],
 )
