@@ -7,8 +7,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from config.kernel.modes import Mode
+from config.pages import alerts, situation
 from config.pages import context as page_context
-from config.pages import situation
 from risk.models import TradingState
 
 
@@ -46,6 +46,8 @@ def control_room(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any
     """Add what is going on now, and what the user may do about it."""
     now = timezone.now()
     context["situation"] = situation.read(as_of=now, known=page_context.of(request))
+    context["alerts"] = alerts.newest(as_of=now, staff=True)
+    context["nobody"] = alerts.nobody_serves()
     context["halt_states"] = [c for c in TradingState.choices if c[0] != TradingState.ACTIVE]
     context["may_halt"] = request.user.has_perm("risk.add_halt")
     context["may_resume"] = request.user.has_perm("risk.change_halt")

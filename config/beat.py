@@ -1,19 +1,14 @@
-"""The timetable: what runs when, and why; and the scheduler that only a leader ticks."""
+"""The timetable: what runs when, and why; kept as rows that an operator may switch off."""
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
-from django_celery_beat.schedulers import DatabaseScheduler
 
 from config.celery import QUEUES
-from config.kernel import heartbeats
-from config.kernel.locks import LeaderLock
 from trading.settings import TradingSettings
 
 CANARY_S = 20
@@ -179,6 +174,30 @@ TIMETABLE: tuple[Slot, ...] = (
         why="only with enough new labels; otherwise it leaves at once",
     ),
     Slot(
+        name="first training",
+        task="mlops.tasks.train_first",
+        queue="learn",
+        every_s=900,
+        demo_s=None,
+        why="an empty installation begins to forecast as soon as it has learned enough",
+    ),
+    Slot(
+        name="drift",
+        task="mlops.tasks.watch_drift",
+        queue="learn",
+        every_s=3600,
+        demo_s=60,
+        why="inputs that moved away from the training are news before the scores are",
+    ),
+    Slot(
+        name="experts",
+        task="mlops.tasks.review_experts",
+        queue="learn",
+        every_s=3600,
+        demo_s=60,
+        why="answers of a day are scored once it is over; trust follows them by the hour",
+    ),
+    Slot(
         name="public trades",
         task="markets.tasks.collect_trades",
         queue="ingest",
@@ -332,50 +351,3 @@ def _delete(names: Iterable[str]) -> tuple[str, ...]:
     for row in PeriodicTask.objects.filter(name__in=gone):
         row.delete()
     return gone
-
-
-class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
-    """The database schedule, ticked only by the process that holds the leader lock.
-
-    Two beats may run: the standby takes over within a second of the leader's death.
-    """
-
-    STANDBY_S = 1.0
-    BEAT_PERIOD_S = 10
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.leader = LeaderLock("beat")
-        self.last_beat_at: datetime | None = None
-        self.leading = False
-        super().__init__(*args, **kwargs)
-
-    def tick(self, *args: Any, **kwargs: Any) -> float:
-        """One look at the schedule, or a short wait in second place."""
-        if not self.leader.held():
-            self.leading = False
-            return self.STANDBY_S
-        if not self.leading:
-            self._take_over()
-        now = timezone.now()
-        if (
-            self.last_beat_at is None
-            or (now - self.last_beat_at).total_seconds() >= self.BEAT_PERIOD_S / 2
-        ):
-            self.last_beat_at = now
-            heartbeats.beat("beat", period_s=self.BEAT_PERIOD_S, as_of=now)
-            follow_settings()
-        return float(super().tick(*args, **kwargs))
-
-    def reserve(self, entry: Any) -> Any:
-        """Note the run in the row before the message goes: a leader that dies doubles nothing."""
-        reserved = super().reserve(entry)
-        # The base class forgets to keep it; a heap built anew would then run the slot again.
-        self._schedule[reserved.name] = reserved
-        self.sync()
-        return reserved
-
-    def _take_over(self) -> None:
-        """Read the rows anew: what the dead leader sent must not be sent again."""
-        self.leading = True
-        self._initial_read = True
-        self._heap = None

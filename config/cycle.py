@@ -1,6 +1,6 @@
 """One cycle across the apps: the venue's books, our forecasts, our decisions, on one clock."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,9 @@ from config.kernel.clocks import Clock, given
 from config.kernel.locks import LeaderLock
 from markets import catalog, queries, resolutions, universe
 from markets.models import Market
+from mlops import trust
 from predictions import predict
+from predictions.core import roster
 from trading import cycle as trading_cycle
 from trading import market_data
 from trading.models import Position
@@ -48,8 +50,14 @@ def _stages(as_of: datetime, *, epochs_only: bool, clock: Clock | None) -> dict[
         ids = list(epochs.values_list("pk", flat=True))
     done: dict[str, Any] = {"tracked": len(ids)}
     done["quotes"] = market_data.from_venue(ids, as_of, clock=clock) if ids else 0
-    done["predictions"] = predict.run(as_of=now(), market_ids=ids) if ids else 0
+    done["predictions"] = _forecast(ids, as_of=now()) if ids else 0
     return {**done, "trading": trading_cycle.run(as_of=now(), clock=clock)}
+
+
+def _forecast(ids: Sequence[int], *, as_of: datetime) -> int:
+    """Forecast with the trust that each horizon's answers have earned so far."""
+    earned = {horizon: trust.current(horizon, as_of=as_of) for horizon in roster.HORIZONS}
+    return predict.run(as_of=as_of, market_ids=ids, trust=earned)
 
 
 def results(*, as_of: datetime) -> int:

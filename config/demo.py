@@ -66,7 +66,7 @@ PRESET: tuple[tuple[type[VersionedSettings], Mapping[str, Any]], ...] = (
             "calendar_notice_hours": 48,
         },
     ),
-    (PredictionSettings, {"max_quote_age_s": 60}),
+    (PredictionSettings, {"max_quote_age_s": 60, "vector_every_s": 60}),
     (
         TradingSettings,
         {
@@ -108,6 +108,9 @@ PRESET: tuple[tuple[type[VersionedSettings], Mapping[str, Any]], ...] = (
             "max_quote_age_s": 60,
             "max_epoch_quote_age_s": 30,
             "min_cell_events": 60,
+            "min_markets": 150,
+            "max_fit_rows": 6000,
+            "cohort_s": 600,
         },
     ),
 )

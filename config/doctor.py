@@ -14,7 +14,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from config import health
 from config.kernel.modes import Mode
-from config.pages import situation
+from config.pages import alerts, situation
 from markets.adapters import clob_data, http
 from markets.core.wire import NotUnderstood
 from predictions.models import ExpertState, ModelVersion
@@ -65,7 +65,12 @@ class Report:
             for finding in self.findings:
                 if finding.level == level:
                     return finding.remedy
-        return "nothing to do for paper trading; `make up` starts it"
+        running = any(f.check == "heartbeats" and f.level == OK for f in self.findings)
+        return (
+            "nothing to do: it runs; `manage.py status` shows how"
+            if running
+            else "start it: `make up`"
+        )
 
 
 def examine(*, as_of: datetime) -> Report:
@@ -88,6 +93,7 @@ def examine(*, as_of: datetime) -> Report:
             "archive", lambda: _folder("archive", settings.ENV.archive_dir), "set ARCHIVE_URL"
         ),
         _guarded("artefacts", _artefacts, "train again with `manage.py train`"),
+        _guarded("experts", _experts, "look at them: `manage.py experts`"),
         _heartbeats(as_of=as_of),
         _state(mode, as_of=as_of),
         _venue(asked),
@@ -148,7 +154,8 @@ def _folder(check: str, folder: Path) -> Finding:
             check=check,
             level=WARNING,
             detail=f"{folder} does not exist yet",
-            remedy="nothing to fear: the first import, `manage.py import_history PATH`, makes it",
+            remedy="`manage.py backfill --resolved-since 90d` or `manage.py import_history PATH` "
+            "makes it",
         )
     files = sum(1 for _ in folder.rglob("*.parquet"))
     return Finding(check=check, level=OK, detail=f"{files} Parquet files in {folder}")
@@ -170,9 +177,29 @@ def _artefacts() -> Finding:
             check="artefacts",
             level=WARNING,
             detail="no model is served: the forecast is the market price, so nothing is traded",
-            remedy="import history and run `manage.py train`",
+            remedy=_way_to_a_model(),
         )
     return Finding(check="artefacts", level=OK, detail=f"{len(paths)} served")
+
+
+def _way_to_a_model() -> str:
+    """How this installation comes to serve one: back to what was trained, or a first training."""
+    if ModelVersion.objects.exists():
+        return "look why: `manage.py experts`, then `manage.py experts promote gate --reason …`"
+    return (
+        "collect or import history (`manage.py backfill --resolved-since 90d`), then "
+        "`manage.py train`; with enough answers it trains by itself"
+    )
+
+
+def _experts() -> Finding:
+    """Whether anybody forecasts outcomes; before the first training nobody can."""
+    nobody = alerts.nobody_serves()
+    if not nobody and not ModelVersion.objects.exists():
+        nobody = "none was trained yet: forecasts are the market price"
+    if not nobody:
+        return Finding(check="experts", level=OK, detail="the gate serves with active members")
+    return Finding(check="experts", level=WARNING, detail=nobody, remedy=_way_to_a_model())
 
 
 def _heartbeats(*, as_of: datetime) -> Finding:

@@ -8,7 +8,16 @@ from django.utils.functional import lazy
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from config.pages import backtests, data, health, market, markets, overview
+from config.pages import (
+    backtests,
+    data,
+    health,
+    learning,
+    market,
+    markets,
+    model_card,
+    overview,
+)
 from markets import api as markets_api
 from markets import api_context
 from mlops import api as mlops_api
@@ -47,6 +56,11 @@ api_v1 = [
     path("decisions/", risk_api.Decisions.as_view(), name="api_decisions"),
     path("halts/", risk_api.Halts.as_view(), name="api_halts"),
     path("trainings/", mlops_api.Trainings.as_view(), name="api_trainings"),
+    path("trainings/<int:pk>/card/", mlops_api.OneCard.as_view(), name="api_card"),
+    path("learning/progress/", mlops_api.Collecting.as_view(), name="api_collecting"),
+    path("scores/", mlops_api.Scores.as_view(), name="api_scores"),
+    path("trust/", mlops_api.Trust.as_view(), name="api_trust"),
+    path("drift/", mlops_api.Drift.as_view(), name="api_drift"),
     path("backtests/", mlops_api.Backtests.as_view(), name="api_backtests"),
 ]
 
@@ -55,6 +69,8 @@ urlpatterns = [
     path("markets/", markets.page, name="markets"),
     path("markets/<int:market_id>/", market.page, name="market"),
     path("data/", data.page, name="data"),
+    path("learning/", learning.page, name="learning"),
+    path("learning/trainings/<int:training_id>/", model_card.page, name="model_card"),
     path("backtests/", backtests.page, name="backtests"),
     path("backtests/<int:backtest_id>/report/", backtests.report, name="backtest_report"),
     path(

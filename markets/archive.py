@@ -9,10 +9,11 @@ from pathlib import Path
 import polars as pl
 from django.conf import settings
 
-from markets import history
+from markets import context_history, history
 from markets.adapters import history_files
 from markets.adapters.history_frames import MARKETS, QUOTES, WEAK
 from markets.history import History
+from markets.models import SpotSettings
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     "markets": ("market_key",),
@@ -58,10 +59,15 @@ def add(
 
 def files(table: str, datasets: Sequence[str] = ()) -> list[Path]:
     """The files of a table, of the named datasets or of all, in a stable order."""
-    names = datasets or [
-        folder.name.removeprefix("dataset=") for folder in _root(table).glob("dataset=*")
-    ]
-    return sorted(file for name in names for file in _folder(table, name).glob("*.parquet"))
+    return sorted(
+        file
+        for name in datasets or _datasets(table)
+        for file in _folder(table, name).glob("*.parquet")
+    )
+
+
+def _datasets(table: str) -> list[str]:
+    return sorted(f.name.removeprefix("dataset=") for f in _root(table).glob("dataset=*"))
 
 
 def read(table: str, datasets: Sequence[str] = ()) -> pl.DataFrame:
@@ -87,15 +93,27 @@ def load(
     ]
     names = [f.parent.name.removeprefix("dataset=") for f in chosen]
     quotes = files("quotes", names) if names else []
+    trades, spot = {name: files("trades", [name]) for name in _datasets("trades")}, files("spot")
+    read_too = [file for part in trades.values() for file in part] + spot
     markets = [pl.read_parquet(f) for f in chosen] or [pl.DataFrame(schema=MARKETS)]
     found = history.assemble(
         _counted_once(pl.concat(markets), leave_out),
         [pl.scan_parquet(f, glob=False).select(list(QUOTES)) for f in quotes],
         since=None,
         until=until,
-        digest=history.digest([*chosen, *quotes], [*datasets, *leave_out], None, until),
+        digest=history.digest([*chosen, *quotes, *read_too], [*datasets, *leave_out], None, until),
     )
-    return replace(found, simulated=history_files.simulated(Path(settings.ENV.archive_dir)))
+    around = context_history.of_archive(
+        found.markets,
+        trades=trades,
+        quotes=quotes,
+        spot=spot,
+        told=(VENUE,),
+        config=lambda: SpotSettings.objects.newest().as_config(),
+        until=until,
+    )
+    simulated = history_files.simulated(Path(settings.ENV.archive_dir))
+    return replace(found, simulated=simulated, context=around)
 
 
 def _counted_once(markets: pl.DataFrame, leave_out: Collection[str]) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from markets import context_history
 from markets.adapters import history_files, history_frames, history_values
 from markets.adapters.history_files import DATASETS, SOURCES, BadHistory
-from markets.core.series import Floats, Ints, MarketFacts, QuoteSeries
+from markets.core.series import Context, Floats, Ints, MarketFacts, QuoteSeries
 from markets.models import QuoteKind
 
 __all__ = ["BadHistory", "History", "assemble", "load"]
@@ -46,6 +47,8 @@ class History:
         Sentences about rows that could not be used.
     simulated
         Whether the folder says that a simulated venue wrote it.
+    context
+        What surrounded the markets as far as it was recorded; nothing where none was given.
     """
 
     markets: pl.DataFrame
@@ -55,6 +58,12 @@ class History:
     max_age_s: NDArray[np.float32] | None = None
     notes: tuple[str, ...] = ()
     simulated: bool = False
+    context: Context = field(default_factory=lambda: Context.nothing(0))
+
+    def __post_init__(self) -> None:
+        """Markets that came without a context have one that holds nothing."""
+        if len(self.context.asset) != len(self.markets):
+            object.__setattr__(self, "context", Context.nothing(len(self.markets)))
 
 
 def load(
@@ -80,7 +89,8 @@ def load(
             digest=digest([path / name for name in sorted(files)], datasets, since, until),
         )
         notes, simulated = history_frames.left_out(files), history_files.simulated(path)
-        return replace(found, notes=notes, simulated=simulated)
+        around = context_history.of_folder(files, found.markets, since=since, until=until)
+        return replace(found, notes=notes, simulated=simulated, context=around)
     except (pl.exceptions.PolarsError, OSError) as failure:
         reason = str(failure).splitlines()[0]
         raise BadHistory(

@@ -10,7 +10,7 @@ import structlog
 
 from config.kernel import vendor
 from config.kernel.copy_format import Schema
-from markets import spot_prices
+from markets import context_series, spot_prices
 from markets.core import book
 from markets.core.book import Book
 from markets.core.series import Floats, Ints, MarketFacts, QuoteSeries
@@ -19,7 +19,7 @@ from markets.models import Market, Quote, QuoteKind
 log = structlog.get_logger()
 
 spot, spot_all, spot_series = spot_prices.spot, spot_prices.spot_all, spot_prices.spot_series
-funding = spot_prices.funding
+funding, context = spot_prices.funding, context_series.context
 
 TIME = pl.Datetime("us", "UTC")
 # Clocks differ: a quote may be stamped a little ahead. One stamped further in the future is kept,

@@ -5,6 +5,7 @@ Nothing is registered or served.
 """
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,19 @@ from mlops.models import LearningSettings
 from predictions.models import PredictionSettings
 
 
-def run(history: History, *, share: float, seed: int | None, as_of: datetime) -> dict[str, Any]:
+def run(
+    history: History,
+    *,
+    share: float,
+    seed: int | None,
+    as_of: datetime,
+    path: Path | None = None,
+    strong_only: bool = False,
+) -> dict[str, Any]:
     """Train on each dataset's events but the last `share` by close, and score those decisions.
 
-    The result has the form of `evaluate.run`; `cuts` says where each dataset was cut.
+    The result has the form of `evaluate.run`; `cuts` says where each dataset was cut. `path` is
+    where the history lies, for the truth beside a planted one.
     """
     config = LearningSettings.objects.current(as_of=as_of).as_config()
     settings = PredictionSettings.objects.current(as_of=as_of).as_config()
@@ -35,15 +45,19 @@ def run(history: History, *, share: float, seed: int | None, as_of: datetime) ->
         seed=config.seed if seed is None else seed,
         cap=settings.correction_cap,
     )
-    found = evaluate.forecast(history, bundle=bundle, config=config, settings=settings, after=cut)
-    rng = np.random.Generator(np.random.PCG64(config.seed))
-    result = evaluate.report(found, rng=rng, resamples=config.bootstrap)
+    found = evaluate.forecast(
+        history,
+        bundle=bundle,
+        config=config,
+        settings=settings,
+        after=cut,
+        strong_only=strong_only,
+    )
+    result = evaluate.report(found, config=config, history=history, path=path)
     return result | {
         "cuts": {name: labels.moment(at).isoformat() for name, at in sorted(by_name.items())},
         "learned": {"rows": data.rows, "events": data.events},
         "weight": None if bundle is None else bundle.blend.weight,
-        "notes": list(history.notes),
-        "simulated": history.simulated,
         "cells": [] if bundle is None else list(bundle.blend.cells),
     }
 

@@ -20,7 +20,7 @@ from mlops.models import LearningSettings
 from predictions.core import features
 from predictions.core.cells import cells
 from predictions.core.schema import COLUMN
-from predictions.models import Prediction
+from predictions.models import Horizon, Prediction
 
 ANSWER = tuple(
     f"market__resolution__{column}" for column in ("payout_0", "resolved_at", "received_at")
@@ -31,10 +31,10 @@ CHUNK = 200_000  # decisions whose vectors are computed at once: bounds memory
 
 def decided(history: History, *, config: LearningConfig) -> Decisions:
     """Every decision point of the history, on the clock of the settings."""
-    window_s = _floats(history.markets, "window_s")
+    window_s = floats(history.markets, "window_s")
     allowed = np.where(np.isfinite(window_s), config.max_epoch_quote_age_s, config.max_quote_age_s)
     clock = Clock(
-        close_at=_floats(history.markets, "close_at"),
+        close_at=floats(history.markets, "close_at"),
         window_s=window_s,
         max_age_s=allowed.astype(np.float64),
         quote_max_age_s=history.max_age_s,
@@ -48,9 +48,9 @@ def answered(
 ) -> NDArray[np.bool_]:
     """Which markets have an answer of these strengths that was known by `until`."""
     strong = history.markets["label_strength"].is_in(list(strengths)).fill_null(value=False)
-    known_at = _floats(history.markets, "label_known_at")
+    known_at = floats(history.markets, "label_known_at")
     known = strong.to_numpy() & np.isfinite(known_at)
-    known &= np.isfinite(_floats(history.markets, "payout"))
+    known &= np.isfinite(floats(history.markets, "payout"))
     return known if until is None else known & (known_at <= until.timestamp())
 
 
@@ -69,14 +69,15 @@ def examples(history: History, *, until: datetime | None, config: LearningConfig
     return Examples(
         x=vectors(history, asked),
         price=found.price,
-        y=_floats(history.markets, "payout")[found.market],
+        y=floats(history.markets, "payout")[found.market],
         weight=core.weights(event),
         cell=cells(history.facts, asked),
+        market=found.market,
         event=event,
         source=source[found.market],
         horizon=found.horizon,
         as_of=found.as_of,
-        known_at=_floats(history.markets, "label_known_at")[found.market],
+        known_at=floats(history.markets, "label_known_at")[found.market],
         sources=tuple(str(name) for name in names),
     )
 
@@ -88,10 +89,30 @@ def vectors(history: History, asked: Snapshots) -> Floats:
             history.series,
             history.facts,
             Snapshots(market=asked.market[low : low + CHUNK], as_of=asked.as_of[low : low + CHUNK]),
+            history.context,
         )
         for low in range(0, asked.rows, CHUNK)
     ]
     return np.concatenate(parts) if parts else np.empty((0, len(features.FEATURES)))
+
+
+def nothing() -> Examples:
+    """No example at all, to join others to."""
+    no, none = np.empty(0), np.empty(0, dtype=np.int64)
+    return Examples(
+        x=np.empty((0, len(features.FEATURES))),
+        price=no,
+        y=no,
+        weight=no,
+        cell=none,
+        market=none,
+        event=none,
+        source=none,
+        horizon=np.empty(0, dtype=np.int8),
+        as_of=no,
+        known_at=no,
+        sources=(),
+    )
 
 
 def learned(*, as_of: datetime) -> Examples:
@@ -122,13 +143,14 @@ def learned(*, as_of: datetime) -> Examples:
     kept = np.flatnonzero(core.thinned(found, keep=keep))
     found = found.take(kept)
     event = facts.event[found.market]
-    x = _stored([rows[k][0] for k in kept])
+    x = stored([rows[k][0] for k in kept])
     return Examples(
         x=x,
         price=found.price,
         y=_array(float(rows[k][4]) for k in kept),
         weight=core.weights(event),
-        cell=_cells_then(facts, found.market, x),
+        cell=cells_then(facts, found.market, x),
+        market=found.market,
         event=event,
         source=np.zeros(found.rows, dtype=np.int64),
         horizon=found.horizon,
@@ -152,22 +174,25 @@ def forecast_names(*, as_of: datetime) -> set[str]:
 
 
 def count_since(since: datetime, *, as_of: datetime) -> int:
-    """How many strong answers to markets that we had forecast came in `(since, as_of]`."""
+    """How many strong answers to markets that `learned` can use came in `(since, as_of]`."""
     found = _forecast_and_answered(as_of=as_of).filter(market__resolution__received_at__gt=since)
     return int(found.values("market_id").distinct().count())
 
 
 def _forecast_and_answered(*, as_of: datetime) -> QuerySet[Prediction]:
     found: QuerySet[Prediction] = Prediction.objects.filter(
+        horizon=Horizon.OUTCOME,
+        price__gt=0,
+        price__lt=1,
         schema_hash=features.SCHEMA_HASH,
         market__resolution__received_at__lte=as_of,
         market__resolution__strength__in=STRONG,
         as_of__lt=F("market__resolution__resolved_at"),
-    )
+    ).exclude(vector=b"")
     return found
 
 
-def _stored(ids: list[int]) -> Floats:
+def stored(ids: list[int]) -> Floats:
     """The vectors of these forecasts, in this order."""
     vector: dict[int, bytes] = {}
     for low in range(0, len(ids), VECTORS_AT_ONCE):
@@ -177,7 +202,7 @@ def _stored(ids: list[int]) -> Floats:
     return flat.reshape(-1, len(features.FEATURES)).astype(np.float64)
 
 
-def _cells_then(facts: MarketFacts, market: Ints, x: Floats) -> Ints:
+def cells_then(facts: MarketFacts, market: Ints, x: Floats) -> Ints:
     """Cells by the time left that the vectors hold; category and window never change."""
     rows = len(market)
     left = x[:, COLUMN["hours_left"]] * 3600
@@ -201,7 +226,8 @@ def _array(values: Iterable[float]) -> Floats:
     return np.fromiter(values, dtype=np.float64)
 
 
-def _floats(frame: pl.DataFrame, name: str) -> Floats:
+def floats(frame: pl.DataFrame, name: str) -> Floats:
+    """A column as float64, NaN where null."""
     return frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
 
 

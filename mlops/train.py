@@ -2,42 +2,78 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
-import numpy as np
 import structlog
 from django.conf import settings
+from django.db.models import Q
 
 from config.kernel import jobs
 from config.kernel.models import Job
 from markets import archive
 from markets.history import History
-from mlops import labels, lifecycle
-from mlops.core import learning
+from mlops import (
+    ahead,
+    cards,
+    champion,
+    checkpoints,
+    drift,
+    labels,
+    lifecycle,
+    revalidation,
+    tracking,
+    training_record,
+)
+from mlops.core import gates, learning
 from mlops.core.contracts import LearningConfig
 from mlops.core.examples import Examples, joined
 from mlops.core.learning import Refused, SuspectedLeak, Trained
-from mlops.models import Dataset, LearningSettings, TrainingRun
-from predictions import registry
+from mlops.models import LearningSettings, TrainingRun
+from mlops.training_record import ACTOR
+from predictions import artefacts, registry
+from predictions.core import combination, roster
 from predictions.core.ensemble import Bundle
+from predictions.core.roster import OUTCOME
 from predictions.core.schema import SCHEMA_HASH
-from predictions.models import Horizon, ModelVersion, PredictionSettings
+from predictions.models import Algorithm, Expert, ExpertState, ModelVersion, PredictionSettings
 
 __all__ = ["Refused", "SuspectedLeak", "code_version", "fit", "run", "when_due"]
 
 log = structlog.get_logger(__name__)
 
 KIND = "train"
+KEY = "one"  # of the job: one training at a time, whatever its horizon
 LARGEST_SEED = 2**31 - 1
-ACTOR = "training"
+MOST_WORKERS = 2
+SEEN = "seen_until"  # in the metrics of a run
 
 Progress = Callable[[int, int], None]
 Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """One run under way."""
+
+    row: TrainingRun
+    job: Job
+    config: LearningConfig
+    now: Clock
+    actor: str
+    progress: Progress
+    workers: int
+    folders: list[checkpoints.Folder] = field(default_factory=list)
+
+    def report(self, done: int, total: int) -> None:
+        jobs.advance(self.job, done=done, as_of=self.now())
+        self.progress(done, total)
 
 
 def run(
@@ -45,84 +81,180 @@ def run(
     until: datetime | None,
     seed: int | None,
     as_of: datetime,
+    horizon: str = OUTCOME,
     history: History | None = None,
     clock: Clock | None = None,
     progress: Progress = lambda _done, _total: None,
     actor: str = ACTOR,
+    workers: int | None = None,
 ) -> TrainingRun:
-    """Train on what was known by `until` and serve the result; one training at a time.
+    """Train one horizon on what was known by `until`; one training at a time.
 
     `clock` is the edge's: it dates what happens while the training runs (default: all at `as_of`).
     The run is a row whatever happens: REFUSED with the reason where the data or the result does not
-    deserve a model, FAILED and raised again where something broke. Raises `jobs.AlreadyRunning`.
+    deserve a model, FAILED, told as an alert and raised again where something broke. A run that was
+    killed leaves its finished pieces to the next one. Raises `jobs.AlreadyRunning`.
     """
     config = LearningSettings.objects.current(as_of=as_of).as_config()
     if seed is not None and not 0 <= seed <= LARGEST_SEED:
         # Before the job begins: one that could write no row would be RUNNING for ever.
         raise ValueError(f"a seed is 0 to {LARGEST_SEED}, not {seed}")
+    if horizon not in roster.HORIZONS:
+        raise ValueError(f"a horizon is one of {', '.join(roster.HORIZONS)}, not {horizon}")
     now = clock or (lambda: as_of)
-    job = jobs.start(KIND, str(Horizon.OUTCOME), as_of=as_of)
+    job = jobs.start(KIND, KEY, as_of=as_of)
+    _bury(as_of=as_of)
     row = TrainingRun.objects.create(
         started_at=as_of,
+        metrics=json.dumps(_bound(until, as_of)),
+        horizon=horizon,
         seed=config.seed if seed is None else seed,
         code_version=code_version(),
     )
-
-    def report(done: int, total: int) -> None:
-        jobs.advance(job, done=done, as_of=now())
-        progress(done, total)
-
-    try:
-        data = gather(until=until, as_of=as_of, config=config, history=history)
-        _train(row, data, config=config, report=report, as_of=as_of, now=now, actor=actor)
-    except Refused as refusal:
-        _end(row, job, TrainingRun.Status.REFUSED, now=now, error=str(refusal))
-    except BaseException as failure:
-        _end(row, job, TrainingRun.Status.FAILED, now=now, error=repr(failure))
-        raise
-    else:
-        _end(row, job, TrainingRun.Status.SUCCEEDED, now=now)
+    work = _Work(
+        row=row,
+        job=job,
+        config=config,
+        now=now,
+        actor=actor,
+        progress=progress,
+        workers=workers or min(os.cpu_count() or 1, MOST_WORKERS),
+    )
+    with _ending(work):
+        data = gather(until=until, as_of=as_of, config=config, history=history, horizon=horizon)
+        minimums = gates.minimums(data, config=config)
+        row.metrics = json.dumps({**json.loads(row.metrics), "minimums": minimums})
+        _train(work, data, as_of=as_of)
     return row
 
 
-def when_due(*, as_of: datetime, clock: Clock | None = None) -> TrainingRun | None:
-    """Train where enough answers came since the last training; None where not."""
+@contextmanager
+def _ending(work: _Work) -> Iterator[None]:
+    """End row and job however the work ends; finished pieces go where nobody needs them again."""
+    row = work.row
+    try:
+        yield
+    except Refused as refusal:
+        _end(work, TrainingRun.Status.REFUSED, error=str(refusal))
+    except BaseException as failure:
+        _end(work, TrainingRun.Status.FAILED, error=repr(failure))
+        if isinstance(failure, Exception):
+            training_record.alert(row, as_of=work.now())
+        raise
+    else:
+        _end(work, TrainingRun.Status.SUCCEEDED)
+    for folder in work.folders:
+        folder.remove()
+
+
+def when_due(
+    horizon: str = OUTCOME,
+    *,
+    as_of: datetime,
+    clock: Clock | None = None,
+    progress: Progress = lambda _done, _total: None,
+) -> TrainingRun | None:
+    """Train a horizon where it is due; else see whether what it serves still holds, and None."""
+    if is_due(horizon, as_of=as_of):
+        return run(
+            until=None, seed=None, as_of=as_of, horizon=horizon, clock=clock, progress=progress
+        )
+    revalidation.run(horizon, as_of=as_of)
+    return None
+
+
+def is_due(horizon: str, *, as_of: datetime) -> bool:
+    """Whether enough answers came since the last training, or drift asks for another one."""
+    if horizon == OUTCOME and drift.asks_for_training(as_of=as_of):
+        return True
     config = LearningSettings.objects.current(as_of=as_of).as_config()
-    last = TrainingRun.objects.filter(status=TrainingRun.Status.SUCCEEDED).order_by("-id").first()
-    if (
-        last is not None
-        and labels.count_since(last.started_at, as_of=as_of) < config.min_new_labels
-    ):
-        log.info("training.skipped", since=last.started_at.isoformat())
-        return None
-    return run(until=None, seed=None, as_of=as_of, clock=clock)
+    last = (
+        TrainingRun.objects.filter(horizon=horizon, started_at__lte=as_of)
+        .filter(Q(status=TrainingRun.Status.SUCCEEDED) | Q(status=TrainingRun.Status.REFUSED))
+        .order_by("-id")
+        .first()
+    )
+    if last is None:
+        return True
+    count = labels.count_since if horizon == OUTCOME else ahead.count_since
+    seen = _seen(last)
+    fresh = count(seen, as_of=as_of)
+    if fresh < config.min_new_labels:
+        log.info("training.skipped", horizon=horizon, since=seen.isoformat(), new=fresh)
+        return False
+    return True
+
+
+def _bury(*, as_of: datetime) -> None:
+    """Whoever holds the job trains alone: rows that still run are those of processes that died."""
+    dead = TrainingRun.objects.filter(status=TrainingRun.Status.RUNNING)
+    dead.update(status=TrainingRun.Status.FAILED, finished_at=as_of, error="its process died")
+
+
+def _bound(until: datetime | None, as_of: datetime) -> dict[str, str]:
+    return {SEEN: (as_of if until is None else min(until, as_of)).isoformat()}
+
+
+def _seen(row: TrainingRun) -> datetime:
+    """Up to when a training could see answers; rows that do not say so saw them to their start."""
+    said = cards.read(row.metrics).get(SEEN)
+    return datetime.fromisoformat(said) if isinstance(said, str) else row.started_at
 
 
 def gather(
-    *, until: datetime | None, as_of: datetime, config: LearningConfig, history: History | None
+    *,
+    until: datetime | None,
+    as_of: datetime,
+    config: LearningConfig,
+    history: History | None,
+    horizon: str = OUTCOME,
 ) -> Examples:
     """Imported history and our own answered forecasts, as known by `until`."""
     limit = as_of if until is None else min(until, as_of)
     if history is None:
         history = archive.load(until=limit, leave_out=labels.forecast_names(as_of=limit))
-    found = labels.examples(history, until=limit, config=config)
-    return joined(found, labels.learned(as_of=limit))
+    if horizon == OUTCOME:
+        found = labels.examples(history, until=limit, config=config)
+        return joined(found, labels.learned(as_of=limit))
+    found = ahead.examples(history, horizon=horizon, until=limit, config=config)
+    return joined(found, ahead.learned(horizon=horizon, as_of=limit, config=config))
 
 
-def fit(data: Examples, *, config: LearningConfig, seed: int, cap: float) -> Bundle | None:
+def fit(
+    data: Examples,
+    *,
+    config: LearningConfig,
+    seed: int,
+    cap: float,
+    horizon: str = OUTCOME,
+    workers: int = MOST_WORKERS,
+) -> Bundle | None:
     """A bundle that was fitted and is registered nowhere; None where training would be refused.
 
     `cap` is the largest weight of the correction: the setting that served versions have too.
     """
     try:
-        trained = learning.learn(data, config=config, cap=cap, seed=seed)
+        trained = learning.learn(
+            data,
+            config=config,
+            cap=cap,
+            seed=seed,
+            horizon=horizon,
+            workers=workers,
+            controlled=False,
+        )
     except Refused:
         return None
     digest = _digest(trained)
     return Bundle(
-        horizon=Horizon.OUTCOME,
+        horizon=horizon,
         schema_hash=SCHEMA_HASH,
-        members=trained.members,
+        # As in service: who was not admitted has no say.
+        members={
+            slug: member
+            for slug, member in trained.members.items()
+            if trained.experts[slug].admitted
+        },
         blend=trained.blend,
         version=None,
         label=f"not registered sha256:{digest[:12]}",
@@ -139,100 +271,108 @@ def _digest(trained: Trained) -> str:
     return found.hexdigest()
 
 
-def _train(
-    row: TrainingRun,
-    data: Examples,
-    *,
-    config: LearningConfig,
-    report: Progress,
-    as_of: datetime,
-    now: Clock,
-    actor: str,
-) -> None:
-    cap = PredictionSettings.objects.current(as_of=as_of).as_config().correction_cap
-    learning.check(data, config=config)
-    row.dataset = _dataset(data, as_of=as_of)
-    row.save(update_fields=["dataset"])
-    trained = learning.learn(data, config=config, cap=cap, seed=row.seed, progress=report)
-    row.metrics = json.dumps(trained.scores)
-    row.version = _register(row, data, trained, as_of=now())
-    row.save(update_fields=["metrics", "version"])
-    if not lifecycle.follows_training(registry.GATE):
-        log.warning("version.not_promoted", version=row.version.number)
-        return
-    lifecycle.promote(
-        registry.GATE,
-        version=row.version,
-        evidence={"training_run": row.pk, **_summary(trained)},
-        actor=actor,
-        as_of=now(),
+def _train(work: _Work, data: Examples, *, as_of: datetime) -> None:
+    row, config = work.row, work.config
+    learning.check(data, horizon=row.horizon, config=config)
+    row.dataset = training_record.dataset(data, as_of=as_of)
+    row.save(update_fields=["dataset", "metrics"])
+    trained = _learn(work, data, as_of=as_of)
+    contest = champion.contest(
+        trained.tested, trained.model, horizon=row.horizon, config=config, as_of=as_of
     )
-
-
-def _register(
-    row: TrainingRun, data: Examples, trained: Trained, *, as_of: datetime
-) -> ModelVersion:
-    return registry.register(
-        members=trained.members,
-        blend=trained.blend,
-        span=registry.Span(
-            data_from=labels.moment(float(data.as_of.min())),
-            data_until=labels.moment(float(data.known_at.max())),
-            rows=data.rows,
-            events=data.events,
-        ),
-        seed=row.seed,
-        trials=len(learning.EXPERTS),
-        actor=ACTOR,
-        as_of=as_of,
-        extra={
-            "data_digest": row.dataset_id,
-            "code_version": row.code_version,
+    bound = {SEEN: json.loads(row.metrics)[SEEN]}
+    row.metrics, row.trials = json.dumps({**trained.scores, **bound}), trained.trials
+    row.card = training_record.card(trained, contest.as_json())
+    row.version = training_record.versions(row, data, trained, as_of=work.now())
+    row.save(update_fields=["metrics", "trials", "card", "version"])
+    accepted = trained.accepted and contest.takes_over
+    lifecycle.after_training(
+        row.version,
+        experts=trained.card["experts"],
+        accepted=accepted,
+        actor=work.actor,
+        as_of=work.now(),
+        evidence={
             "training_run": row.pk,
+            "reasons": list(trained.reasons),
+            "contest": contest.as_json(),
+            **training_record.summary(trained),
         },
+    )
+    if not accepted:
+        log.warning("version.not_promoted", version=row.version.number, why=contest.reason)
+    challenges = trained.accepted and not contest.takes_over
+    if challenges and contest.champion_held:
+        # What stays in service just gained on new data: it does not expire for lack of it.
+        held = [roster.gate(row.horizon), *sorted(_active(row.horizon))]
+        lifecycle.validate(held, as_of=work.now())
+    elif challenges:
+        revalidation.run(row.horizon, as_of=work.now())
+    registry.challenge(
+        roster.gate(row.horizon),
+        version=row.version if challenges else None,
+        actor=work.actor,
+        as_of=work.now(),
     )
 
 
-def _dataset(data: Examples, *, as_of: datetime) -> Dataset:
-    found, _ = Dataset.objects.get_or_create(
-        digest=data.digest(),
-        defaults={
-            "built_at": as_of,
-            "learned_from": labels.moment(float(data.as_of.min())),
-            "learned_until": labels.moment(float(data.known_at.max())),
-            "rows": data.rows,
-            "events": data.events,
-            "source": ", ".join(
-                name for k, name in enumerate(data.sources) if np.any(data.source == k)
-            )[:300],
-        },
+def _learn(work: _Work, data: Examples, *, as_of: datetime) -> Trained:
+    row, config = work.row, work.config
+    forecasting = PredictionSettings.objects.current(as_of=as_of).as_config()
+    slugs = [role.slug for role in roster.members(row.horizon)]
+    work.folders.append(
+        checkpoints.opened(
+            {
+                "data": row.dataset_id,
+                "schema": SCHEMA_HASH,
+                "seed": row.seed,
+                "code": row.code_version,
+                "horizon": row.horizon,
+                "folds": config.folds,
+                "embargo": config.embargo_days,
+                "rows": [config.min_events, config.min_expert_rows, config.max_fit_rows],
+                "tuning": config.tuning_trials,
+                "libraries": artefacts.versions(),
+            },
+            as_of=as_of,
+        )
     )
-    return found
+    return learning.learn(
+        data,
+        config=config,
+        cap=forecasting.correction_cap,
+        seed=row.seed,
+        horizon=row.horizon,
+        active=_active(row.horizon),
+        seen=ModelVersion.objects.filter(expert__slug__in=slugs).values_list(
+            "expert_id", flat=True
+        ),
+        fixed=combination.fixed_weights(slugs, forecasting),
+        workers=work.workers,
+        store=work.folders[-1],
+        progress=work.report,
+    )
 
 
-def _summary(trained: Trained) -> dict[str, Any]:
-    overall = trained.scores["out_of_fold"]
-    return {
-        "skill": overall["skill"],
-        "skill_low": overall["skill_low"],
-        "skill_high": overall["skill_high"],
-        "events": overall["events"],
-        "weight": trained.blend.weight,
-        "cells": list(trained.blend.cells),
-        "insufficient": trained.scores["insufficient"],
-    }
+def _active(horizon: str) -> frozenset[str]:
+    """Members that are in service: they keep their place without new evidence."""
+    experts = Expert.objects.filter(horizon=horizon, state=ExpertState.ACTIVE)
+    return frozenset(
+        experts.exclude(algorithm__in=(Algorithm.PRICE, Algorithm.GATE)).values_list(
+            "slug", flat=True
+        )
+    )
 
 
-def _end(
-    row: TrainingRun, job: Job, status: TrainingRun.Status, *, now: Clock, error: str = ""
-) -> None:
-    ended = now()
+def _end(work: _Work, status: TrainingRun.Status, *, error: str = "") -> None:
+    ended, row = work.now(), work.row
     row.status, row.finished_at, row.error = status, ended, error
-    row.save(update_fields=["status", "finished_at", "error"])
+    row.save(update_fields=["status", "finished_at", "error", "metrics"])
     if status == TrainingRun.Status.SUCCEEDED:
-        jobs.finish(job, as_of=ended, result={"training_run": row.pk})
+        jobs.finish(work.job, as_of=ended, result={"training_run": row.pk})
     else:
-        jobs.fail(job, as_of=ended, error=error)
+        jobs.fail(work.job, as_of=ended, error=error)
+    tracking.record(row, uri=work.config.mlflow_uri)
     log.info("training.ended", run=row.pk, status=str(status), error=error)
 
 

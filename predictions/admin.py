@@ -7,6 +7,8 @@ from django.contrib import admin
 from config.kernel.admin import FactAdmin, SettingsAdmin, four
 from predictions.models import Prediction, PredictionSettings
 
+FIXED = "share in the fixed-weight ensemble; normalised over the experts that loaded"
+
 
 @admin.register(Prediction)
 class PredictionAdmin(FactAdmin):
@@ -31,4 +33,24 @@ class PredictionSettingsAdmin(SettingsAdmin):
             "fraction, 0 = the price alone, 1 = as learned",
         ),
         "max_quote_age_s": ("Oldest price", "seconds; no forecast from an older one"),
+        "use_ensemble": ("Use the experts", "off: the recalibrated price is the highest rung"),
+        "use_deep_learning": ("Use neural experts", "off: they have weight 0"),
+        "weight_xgboost": ("Weight of XGBoost", FIXED),
+        "weight_lightgbm": ("Weight of LightGBM", FIXED),
+        "weight_neural": ("Weight of the neural experts", FIXED),
+        "weight_text": ("Weight of the text experts", FIXED),
+        "weight_forest": ("Weight of the random forests", FIXED),
+        "weight_recalibration": ("Weight of recalibration", FIXED),
+        "challenger_share": (
+            "Share of the challenger",
+            "fraction of events that a challenger forecasts, 0 to 0.5; 0 = shadow only",
+        ),
+        "vector_every_s": (
+            "Keep a market's features every",
+            "seconds; they are what is learned from and most of what is stored; 0 = every forecast",
+        ),
+        "vector_min_move": (
+            "Keep features beyond a move of",
+            "distance of forecast and price, 0 to 0.05; a forecast without features is not traded",
+        ),
     }

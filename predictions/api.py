@@ -17,12 +17,15 @@ class PredictionRow(serializers.Serializer[Any]):
     market_id = serializers.IntegerField()
     horizon = serializers.CharField()
     as_of = serializers.DateTimeField()
-    price = serializers.FloatField(help_text="market mid at as_of: the baseline")
+    price = serializers.FloatField(
+        allow_null=True, help_text="market mid at as_of: the baseline; null: none was fresh"
+    )
     probability = serializers.FloatField()
     sigma = serializers.FloatField(help_text="standard error of probability")
-    source = serializers.CharField(help_text="EXPERTS, RECALIBRATED or PRICE")  # type: ignore[assignment]
+    source = serializers.CharField(help_text="EXPERTS, ENSEMBLE, RECALIBRATED, PRICE or NEUTRAL")  # type: ignore[assignment]
     version_id = serializers.IntegerField(allow_null=True)
     weights = serializers.CharField(help_text="effective weights, as JSON")
+    cap = serializers.FloatField(help_text="largest weight of the correction that applied")
 
 
 class PredictionFilter(filters.FilterSet):  # type: ignore[misc]
@@ -51,10 +54,13 @@ class ExpertRow(serializers.Serializer[Any]):
 
     slug = serializers.CharField()
     name = serializers.CharField()
+    family = serializers.CharField()
     algorithm = serializers.CharField()
     horizon = serializers.CharField()
     state = serializers.CharField()
     served_id = serializers.IntegerField(allow_null=True)
+    challenger_id = serializers.IntegerField(allow_null=True)
+    validated_at = serializers.DateTimeField(allow_null=True)
     note = serializers.CharField()
 
 
@@ -64,5 +70,5 @@ class Experts(RowList):
 
     rows = Expert.objects.order_by()
     serializer_class = ExpertRow
-    filterset_fields = ("state", "algorithm", "horizon")
+    filterset_fields = ("state", "family", "algorithm", "horizon")
     newest_by = "slug"

@@ -5,15 +5,15 @@ import hmac
 import json
 import os
 import platform
-import subprocess
-import sys
-from importlib.metadata import version
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
 
-LIBRARIES: Final = ("lightgbm", "numpy", "numba")
+LIBRARIES: Final = ("lightgbm", "numba", "numpy", "onnxruntime", "scikit-learn", "xgboost")
+BUILDS: Final = {"xgboost": ("xgboost-cpu", "xgboost")}  # one library, packaged twice
 
 
 class Unservable(Exception):
@@ -22,6 +22,14 @@ class Unservable(Exception):
 
 class TamperedArtefact(Unservable):
     """A file or manifest is not what was registered."""
+
+
+class MissingArtefact(TamperedArtefact):
+    """A registered file is gone."""
+
+
+class Unproven(Unservable):
+    """Nobody could be asked whether an artefact is usable: it is neither proven nor refuted."""
 
 
 class NotAGate(Unservable):
@@ -37,7 +45,7 @@ class SchemaMismatch(Unservable):
 
 
 class LibraryMismatch(Unservable):
-    """The version was trained with other library releases: it needs training again."""
+    """The version was trained with other library releases: shadow only until re-validated."""
 
 
 def write(file: str, blob: bytes) -> str:
@@ -45,11 +53,15 @@ def write(file: str, blob: bytes) -> str:
     path = _path(file)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("wb") as stream:
-        stream.write(blob)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(path)
+    try:
+        with draft.open("wb") as stream:
+            stream.write(blob)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)  # a full disk must not be filled by what it refused
+        raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -60,8 +72,11 @@ def write(file: str, blob: bytes) -> str:
 
 def read(file: str, sha256: str) -> bytes:
     """The bytes of a registered file; `TamperedArtefact` where they are gone or not the same."""
+    path = _path(file)
     try:
-        blob = _path(file).read_bytes()
+        blob = path.read_bytes()
+    except FileNotFoundError as cause:
+        raise MissingArtefact(f"{file} is gone; restore it or train again") from cause
     except OSError as cause:
         raise TamperedArtefact(
             f"{file} cannot be read ({cause.strerror}); restore it or train again"
@@ -71,20 +86,30 @@ def read(file: str, sha256: str) -> bytes:
     return blob
 
 
+def exists(file: str) -> bool:
+    """Whether a registered file is there, whatever it holds."""
+    try:
+        return _path(file).exists()
+    except OSError:
+        return False
+
+
 def seal(body: dict[str, Any]) -> str:
     """A manifest: canonical JSON with its HMAC under ARTEFACT_HMAC_KEY."""
     text = _canonical(body)
-    return _canonical({"body": body, "hmac": _mac(text)})
+    return _canonical({"body": body, "hmac": mac(text)})
 
 
 def opened(manifest: str) -> dict[str, Any]:
     """The body of a manifest that this installation sealed; else `TamperedArtefact`."""
     try:
         content = json.loads(manifest)
-        body, mac = dict(content["body"]), str(content["hmac"])
-    except (ValueError, KeyError, TypeError) as cause:
+        body, told = dict(content["body"]), str(content["hmac"])
+        own = mac(_canonical(body))
+    except (ValueError, KeyError, TypeError, RecursionError) as cause:
         raise TamperedArtefact("the manifest is unreadable; train again") from cause
-    if not hmac.compare_digest(_mac(_canonical(body)), mac):
+    # As bytes: text that is not ASCII cannot be compared, nor half of a surrogate pair encoded.
+    if not hmac.compare_digest(own.encode(), told.encode(errors="replace")):
         raise TamperedArtefact(
             "the manifest was not sealed with this ARTEFACT_HMAC_KEY; set the key it was "
             "registered with or train again"
@@ -92,50 +117,57 @@ def opened(manifest: str) -> dict[str, Any]:
     return body
 
 
+@cache
 def versions() -> dict[str, str]:
     """Interpreter and library releases that decide what an artefact computes."""
-    return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
+    return {"python": platform.python_version()} | {
+        name: found for name in LIBRARIES if (found := _release(name))
+    }
 
 
-def require_same_minor(trained_with: dict[str, str]) -> None:
-    """Refuse an artefact of another major or minor release: `LibraryMismatch`."""
+def changed(trained_with: dict[str, str]) -> str:
+    """Which library has another major or minor release here than in training; "" for none."""
     here = versions()
     for name, release in trained_with.items():
-        if release.split(".")[:2] != here.get(name, "none").split(".")[:2]:
-            raise LibraryMismatch(
-                f"trained with {name} {release}, this process has {here.get(name, 'none')}; "
-                "train again"
-            )
+        if _minor(release) != _minor(here.get(name, "none")):
+            return f"trained with {name} {release}, this process has {here.get(name, 'none')}"
+    return ""
 
 
-def try_in_a_child(kind: str, blob: bytes, features: int) -> None:
-    """Parse and use an artefact in a process of its own: a bad text may abort its reader."""
-    result = subprocess.run(  # noqa: S603 - our own interpreter and a fixed program
-        [sys.executable, "-m", "predictions.core.canary", kind, str(features)],
-        input=blob,
-        capture_output=True,
-        cwd=settings.BASE_DIR,
-        timeout=60,
-        check=False,
-    )
-    if result.returncode:
-        last = result.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise TamperedArtefact(
-            f"a child process could not use the {kind} artefact ({''.join(last)}); train again"
-        )
+def minors() -> dict[str, str]:
+    """The releases of `versions`, as far as they must agree."""
+    return {name: ".".join(_minor(release)) for name, release in versions().items()}
+
+
+def mac(text: str) -> str:
+    """HMAC-SHA256 of a text under ARTEFACT_HMAC_KEY, as hex."""
+    return hmac.new(settings.ENV.artefact_hmac_key.encode(), text.encode(), "sha256").hexdigest()
+
+
+def _minor(release: str) -> list[str]:
+    return release.split(".")[:2]
+
+
+def _release(name: str) -> str:
+    for build in BUILDS.get(name, (name,)):
+        try:
+            return version(build)
+        except PackageNotFoundError:
+            continue
+    return ""
 
 
 def _path(file: str) -> Path:
     root = Path(settings.ENV.artefact_dir)
-    path = (root / file).resolve()
-    if not path.is_relative_to(root.resolve()):
+    try:
+        path = (root / file).resolve()
+        inside = path.is_relative_to(root.resolve())
+    except (OSError, RuntimeError, ValueError) as cause:  # links in a circle, a NUL in the name
+        raise TamperedArtefact(f"{file!r} leads nowhere; restore it or train again") from cause
+    if not inside:
         raise TamperedArtefact(f"{file} points outside ARTEFACT_DIR; train again")
     return path
 
 
 def _canonical(content: dict[str, Any]) -> str:
     return json.dumps(content, sort_keys=True, separators=(",", ":"))
-
-
-def _mac(text: str) -> str:
-    return hmac.new(settings.ENV.artefact_hmac_key.encode(), text.encode(), "sha256").hexdigest()

@@ -13,6 +13,12 @@ class Horizon(models.TextChoices):
     """What a forecast is about; one artefact, one horizon."""
 
     OUTCOME = "outcome", "how the market resolves"
+    M5 = "5m", "the price in 5 minutes"
+    M15 = "15m", "the price in 15 minutes"
+    H1 = "1h", "the price in 1 hour"
+    H4 = "4h", "the price in 4 hours"
+    H12 = "12h", "the price in 12 hours"
+    H24 = "24h", "the price in 24 hours"
 
 
 class Algorithm(models.TextChoices):
@@ -21,7 +27,26 @@ class Algorithm(models.TextChoices):
     PRICE = "price", "the market price itself"
     RECALIBRATION = "recalibration", "hierarchical recalibration of the price"
     LIGHTGBM = "lightgbm", "LightGBM on the market logit's residual"
+    XGBOOST = "xgboost", "XGBoost on the market logit's residual"
+    FOREST = "forest", "random forest on the price's residual"
+    MLP = "mlp", "neural network on the price's residual"
+    TEXT = "text", "wording of the question and sentiment of its news"
     GATE = "gate", "combination of the experts with the market"
+
+
+class Family(models.TextChoices):
+    """What an expert's slice of the universe is cut by."""
+
+    BASE = "base", "the whole universe"
+    CATEGORY = "category"
+    RISK = "risk", "how likely the outcome is priced"
+    TIME = "time", "time left to the scheduled end"
+    VOLUME = "volume", "volume of a day"
+    VOLATILITY = "volatility", "how much the price moves"
+    TIMING = "timing", "opening or closing phase of the market's life"
+    HORIZON = "horizon", "the price some time ahead"
+    NEWS = "news", "how fresh the news is"
+    SMART_MONEY = "smart-money", "what skilled and large wallets do"
 
 
 class ExpertState(models.TextChoices):
@@ -39,8 +64,10 @@ class Source(models.TextChoices):
     """What produced a forecast: the rungs of the fallback chain."""
 
     EXPERTS = "EXPERTS", "experts combined with the market"
+    ENSEMBLE = "ENSEMBLE", "experts in fixed weights"
     RECALIBRATED = "RECALIBRATED", "recalibrated price"
     PRICE = "PRICE", "market price"
+    NEUTRAL = "NEUTRAL", "one half, for want of a price; never traded"
 
 
 class ModelVersion(AppendOnly):
@@ -84,6 +111,7 @@ class Expert(models.Model):
 
     slug = models.SlugField(primary_key=True)
     name = models.CharField(max_length=100)
+    family = models.CharField(max_length=12, choices=Family, default=Family.BASE)
     algorithm = models.CharField(max_length=20, choices=Algorithm)
     horizon = models.CharField(max_length=10, choices=Horizon, default=Horizon.OUTCOME)
     state = models.CharField(max_length=12, choices=ExpertState, default=ExpertState.UNTRAINED)
@@ -94,6 +122,17 @@ class Expert(models.Model):
         on_delete=models.PROTECT,
         related_name="serving",
         help_text="the pointer",
+    )
+    challenger = models.ForeignKey(
+        ModelVersion,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="challenging",
+        help_text="forecasts the share of events that the settings give it, to be compared",
+    )
+    validated_at = models.DateTimeField(
+        null=True, blank=True, help_text="when it last learned, or held on new data"
     )
     note = models.CharField(max_length=400, blank=True, default="")
 
@@ -117,17 +156,23 @@ class Prediction(AppendOnly):
     market = models.ForeignKey(Market, on_delete=models.PROTECT, db_index=False)
     horizon = models.CharField(max_length=10, choices=Horizon)
     as_of = models.DateTimeField()
-    price = models.FloatField(help_text="market mid at as_of: the baseline")
+    price = models.FloatField(null=True, help_text="market mid at as_of: the baseline")
     probability = models.FloatField()
     sigma = models.FloatField(help_text="standard error of `probability`")
     source = models.CharField(max_length=14, choices=Source)
     version = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.PROTECT)
-    weights = models.CharField(
-        max_length=200, blank=True, default="", help_text="effective weights, as JSON"
+    weights = models.TextField(
+        blank=True, default="", help_text="effective weights of market and experts, as JSON"
+    )
+    cap = models.FloatField(default=0, help_text="largest weight of the correction that applied")
+    corrections = models.BinaryField(
+        default=b"",
+        help_text="float32 per member of the version, on the logit scale; NaN = not its slice",
     )
     schema_hash = models.CharField(max_length=64)
     vector = models.BinaryField(
-        help_text="float64, little endian, in the order of the feature list"
+        help_text="float64, little endian, in the order of the feature list; "
+        "empty where it was not kept, and for prices ahead",
     )
     settings_version = models.PositiveIntegerField()
 
@@ -149,6 +194,14 @@ class Prediction(AppendOnly):
         return f"{self.market_id} {self.probability:.3f}"
 
 
+def _weight(default: float) -> "models.FloatField[float, float]":
+    return models.FloatField(
+        default=default,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="in the fixed-weight ensemble, before normalising over members that loaded",
+    )
+
+
 class PredictionSettings(VersionedSettings):
     """How forecasts are made."""
 
@@ -162,6 +215,32 @@ class PredictionSettings(VersionedSettings):
     )
     max_quote_age_s = models.PositiveIntegerField(
         default=3600, help_text="no forecast from an older price"
+    )
+    use_ensemble = models.BooleanField(
+        default=True, help_text="off: the recalibrated price is the highest rung"
+    )
+    use_deep_learning = models.BooleanField(
+        default=True, help_text="off: neural members have weight 0"
+    )
+    weight_xgboost = _weight(0.35)
+    weight_lightgbm = _weight(0.25)
+    weight_neural = _weight(0.20)
+    weight_text = _weight(0.20)
+    weight_forest = _weight(0.0)
+    weight_recalibration = _weight(0.0)
+    challenger_share = models.FloatField(
+        default=0,
+        validators=[MinValueValidator(0), MaxValueValidator(0.5)],
+        help_text="share of events that a challenger forecasts, where there is one",
+    )
+    vector_every_s = models.PositiveIntegerField(
+        default=3600,
+        help_text="an outcome's forecast keeps its vector once in so many seconds; 0 = always",
+    )
+    vector_min_move = models.FloatField(
+        default=0.01,
+        validators=[MinValueValidator(0), MaxValueValidator(0.05)],
+        help_text="and whenever it is at least this far from the price; less than what is traded",
     )
 
     class Meta:

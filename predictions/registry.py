@@ -1,60 +1,76 @@
-"""Which version of which expert is served; artefacts are proven before they are loaded.
+"""Experts and their versions as rows: registered with signed manifests, pointed at, never changed.
 
-One training yields one version of each member and one of the gate that combines them. Serving
-follows the gate's pointer: its signed manifest names the members' files and digests.
+One training of one horizon yields one version of each member and one of the gate that combines
+them. Serving follows the gate's pointer (`bundles`): its signed manifest names the members' files
+and digests in the order of the combination.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import sha256
+from math import isfinite
 from typing import Any, Final
 
+import numpy as np
 import structlog
 from django.db import transaction
 from django.db.models import Max
+from numpy.typing import NDArray
 
 from config.kernel import audit, locks
-from predictions import artefacts
+from predictions import artefacts, bundles, proofs
 from predictions.artefacts import (
     LibraryMismatch,
+    MissingArtefact,
     NotAGate,
     SchemaMismatch,
     TamperedArtefact,
     Unservable,
     WrongHorizon,
 )
-from predictions.core.ensemble import Blend, Bundle
-from predictions.core.estimators import Estimator, parse
+from predictions.bundles import Standing, examined, forget, load, served, standings
+from predictions.core import roster
+from predictions.core.ensemble import Blend
+from predictions.core.estimators import Estimator
+from predictions.core.roster import Role
 from predictions.core.schema import FEATURES, SCHEMA_HASH
-from predictions.models import Algorithm, Expert, ExpertState, Horizon, ModelVersion
+from predictions.models import (
+    Algorithm,
+    Expert,
+    ExpertState,
+    Family,
+    Horizon,
+    ModelVersion,
+    Prediction,
+)
 
 __all__ = [
     "LibraryMismatch",
+    "MissingArtefact",
     "NotAGate",
     "SchemaMismatch",
     "Span",
+    "Standing",
     "TamperedArtefact",
     "Unservable",
     "WrongHorizon",
+    "examined",
+    "forget",
+    "load",
+    "served",
+    "standings",
 ]
 
 log = structlog.get_logger(__name__)
 
-MARKET: Final = "market-price"
-RECALIBRATION: Final = "recalibration"
-LIGHTGBM: Final = "lightgbm-residual"
-GATE: Final = "gate"
-EXPERTS: Final = (
-    (MARKET, "Market price", Algorithm.PRICE, ExpertState.ACTIVE),
-    (RECALIBRATION, "Recalibrated price", Algorithm.RECALIBRATION, ExpertState.UNTRAINED),
-    (LIGHTGBM, "LightGBM on the residual", Algorithm.LIGHTGBM, ExpertState.UNTRAINED),
-    (GATE, "Gate: experts and market combined", Algorithm.GATE, ExpertState.UNTRAINED),
-)
+MARKET: Final = roster.MARKET.slug
+RECALIBRATION: Final = roster.RECALIBRATION.slug
+GATE: Final = roster.gate(Horizon.OUTCOME)
+GATES: Final = {roster.gate(horizon): horizon for horizon in roster.HORIZONS}
 NOT_SERVED: Final = "not served: "
+LEFT_OUT: Final = "left out: "
 LOCK: Final = "registry"  # held by whoever changes what is served
-
-_loaded: dict[tuple[int, str], Bundle] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +85,28 @@ class Span:
 
 def ensure_experts() -> None:
     """Create the experts that do not exist yet; existing ones keep their state."""
-    for slug, name, algorithm, state in EXPERTS:
-        Expert.objects.get_or_create(
+    rows = [_row(roster.MARKET, state=ExpertState.ACTIVE), *map(_row, roster.MEMBERS)]
+    rows += [
+        Expert(
             slug=slug,
-            defaults={"name": name, "algorithm": algorithm, "state": state},
+            name=f"Gate: experts and market combined, {Horizon(horizon).label}",
+            algorithm=Algorithm.GATE,
+            horizon=horizon,
         )
+        for slug, horizon in GATES.items()
+    ]
+    Expert.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _row(role: Role, state: str = ExpertState.UNTRAINED) -> Expert:
+    return Expert(
+        slug=role.slug,
+        name=role.name,
+        family=Family(role.family),
+        algorithm=Algorithm(role.algorithm),
+        horizon=Horizon(role.horizon),
+        state=state,
+    )
 
 
 def register(
@@ -86,51 +119,75 @@ def register(
     actor: str,
     as_of: datetime,
     horizon: str = Horizon.OUTCOME,
+    spans: Mapping[str, Span] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> ModelVersion:
     """Store a training's artefacts and return the gate's version; nothing is served by this.
 
-    `extra` (JSON) goes into the manifests, e.g. the data's digest and the code version. Raises
-    `TamperedArtefact` where a child process cannot use what was written.
+    `spans` tells what a member saw where its slice is smaller than the whole; `extra` (JSON) goes
+    into the manifests, e.g. the data's digest and the code version. Raises `Unservable` where
+    no child process could use what was made, `ValueError` for members of another horizon.
     """
+    slugs = _in_order(members, blend, horizon)
     ensure_experts()
     common: dict[str, Any] = {
         "horizon": str(horizon),
         "schema_hash": SCHEMA_HASH,
-        "data_from": span.data_from.isoformat(),
-        "data_until": span.data_until.isoformat(),
-        "rows": span.rows,
-        "events": span.events,
+        "features": len(FEATURES),
         "seed": seed,
         "trials": trials,
         "libraries": artefacts.versions(),
         "extra": dict(extra or {}),
     }
-    blobs = {slug: estimator.to_bytes() for slug, estimator in members.items()}
-    for slug, blob in blobs.items():
-        if members[slug].native:
-            artefacts.try_in_a_child(members[slug].kind, blob, len(FEATURES))
+    blobs = {slug: members[slug].to_bytes() for slug in slugs}
+    foreign = [(members[s].kind, blob) for s, blob in blobs.items() if members[s].native]
+    proofs.prove(foreign, features=len(FEATURES))
     with transaction.atomic():
         locks.hold(LOCK)
-        named = [
-            {
-                "slug": slug,
-                "kind": members[slug].kind,
-                "version": (row := _add(slug, blob, common, span=span, as_of=as_of)).number,
-                "file": row.file,
-                "sha256": row.sha256,
-            }
-            for slug, blob in sorted(blobs.items())
-        ]
-        gate = _add(GATE, blend.to_bytes(), common | {"members": named}, span=span, as_of=as_of)
+        named = []
+        for slug, blob in blobs.items():
+            seen = (spans or {}).get(slug, span)
+            about = _about(slug) | {"kind": members[slug].kind}
+            row = _add(slug, blob, common | about, span=seen, as_of=as_of)
+            named.append(
+                {"slug": slug, "version": row.number, "file": row.file, "sha256": row.sha256}
+                | about
+            )
+        together = {"algorithm": str(Algorithm.GATE), "members": named}
+        together["order"] = list(blend.experts)
+        gate = roster.gate(horizon)
+        version = _add(gate, blend.to_bytes(), common | together, span=span, as_of=as_of)
         audit.record(
             "version.registered",
             actor=actor,
-            subject=f"expert:{GATE}",
-            data={"version": gate.number, "sha256": gate.sha256, "members": sorted(blobs)},
+            subject=f"expert:{gate}",
+            data={"version": version.number, "sha256": version.sha256, "members": list(blobs)},
             as_of=as_of,
         )
-    return gate
+    return version
+
+
+def _in_order(members: Mapping[str, Estimator], blend: Blend, horizon: str) -> list[str]:
+    """The members as the blend orders them, then those that it does not name."""
+    strangers = set(members) - {role.slug for role in roster.members(horizon)}
+    if strangers:
+        raise ValueError(
+            f"{', '.join(sorted(strangers))} do not forecast {horizon}; one version, one horizon"
+        )
+    named = [slug for slug in blend.experts if slug in members]
+    return named + sorted(set(members) - set(named))
+
+
+def _about(slug: str) -> dict[str, Any]:
+    """What part of the universe a member was trained for, as JSON."""
+    role = roster.BY_SLUG[slug]
+    part = asdict(role.slice)
+    bounds = {name: part[name] if isfinite(part[name]) else None for name in ("low", "high")}
+    return {
+        "algorithm": role.algorithm,
+        "family": role.family,
+        "slice": part | bounds | {"domains": list(role.slice.domains)},
+    }
 
 
 def members(version: ModelVersion) -> list[ModelVersion]:
@@ -139,6 +196,16 @@ def members(version: ModelVersion) -> list[ModelVersion]:
     return [
         ModelVersion.objects.get(expert_id=each["slug"], number=each["version"]) for each in named
     ]
+
+
+def order(version: ModelVersion) -> tuple[str, ...]:
+    """Whose corrections a forecast of this gate's version holds, in their order."""
+    return tuple(artefacts.opened(version.manifest)["order"])
+
+
+def corrections(row: Prediction) -> NDArray[np.float32]:
+    """What each member of the version said, float32[k] on the logit scale; NaN = nothing."""
+    return np.frombuffer(bytes(row.corrections), dtype="<f4")
 
 
 @transaction.atomic
@@ -160,8 +227,8 @@ def place(
     locks.hold(LOCK)
     if version is not None and version.expert_id != slug:
         raise ValueError(f"{version} is not a version of {slug}; pass one of its own")
-    if slug == GATE and state == ExpertState.ACTIVE and version is not None:
-        load(version, horizon=version.horizon)
+    if slug in GATES and state == ExpertState.ACTIVE and version is not None:
+        load(version, horizon=GATES[slug])
     before = Expert.objects.select_related("served").get(pk=slug)
     if state is None and before.served == version:
         return
@@ -183,84 +250,59 @@ def place(
     )
 
 
-def load(version: ModelVersion, *, horizon: str = Horizon.OUTCOME) -> Bundle:
-    """The gate's version with all its members, from the process cache or its files.
+@transaction.atomic
+def challenge(gate: str, *, version: ModelVersion | None, actor: str, as_of: datetime) -> None:
+    """Let a version forecast the share of events that the settings give to challengers; None ends.
 
-    Raises `NotAGate`, `WrongHorizon`, `SchemaMismatch`, `LibraryMismatch` or `TamperedArtefact`,
-    each before anything of the artefact is parsed.
+    Raises `Unservable` for a version that could not serve, `ValueError` for that of another gate.
     """
-    body = artefacts.opened(version.manifest)
-    if {version.expert_id, body["slug"]} != {GATE}:
-        raise NotAGate(f"{version} belongs to {version.expert_id}; point the gate at its own")
-    if body["horizon"] != horizon:
-        raise WrongHorizon(f"{version} forecasts {body['horizon']}, not {horizon}; train for it")
-    if body["schema_hash"] != SCHEMA_HASH:
-        raise SchemaMismatch(f"{version} was trained on another feature list; train again")
-    artefacts.require_same_minor(body["libraries"])
-    key = (version.pk, sha256(version.manifest.encode()).hexdigest())
-    if key not in _loaded:
-        blend = artefacts.read(body["file"], body["sha256"])
-        blobs = {
-            m["slug"]: (m["kind"], artefacts.read(m["file"], m["sha256"])) for m in body["members"]
-        }
-        _loaded.clear()
-        _loaded[key] = Bundle(
-            horizon=body["horizon"],
-            schema_hash=body["schema_hash"],
-            members={slug: parse(kind, blob) for slug, (kind, blob) in blobs.items()},
-            blend=Blend.from_bytes(blend),
-            version=version.pk,
-            label=f"{GATE} v{version.number} sha256:{body['sha256'][:12]}",
-            sha256=body["sha256"],
-            data_until=datetime.fromisoformat(body["data_until"]).timestamp(),
-        )
-    return _loaded[key]
+    locks.hold(LOCK)
+    if version is not None:
+        if version.expert_id != gate or gate not in GATES:
+            raise ValueError(f"{version} is not a version of the gate {gate}; pass one of its own")
+        load(version, horizon=GATES[gate])
+    before = Expert.objects.select_related("challenger").get(pk=gate)
+    if before.challenger == version:
+        return
+    Expert.objects.filter(pk=gate).update(challenger=version)
+    audit.record(
+        "expert.challenged",
+        actor=actor,
+        subject=f"expert:{gate}",
+        data={
+            "before": None if before.challenger is None else before.challenger.number,
+            "after": None if version is None else version.number,
+        },
+        as_of=as_of,
+    )
 
 
-def forget() -> None:
-    """Empty the process cache: the next load reads and proves the files again."""
-    _loaded.clear()
+def revalidate(
+    version: ModelVersion, *, evidence: Mapping[str, Any], actor: str, as_of: datetime
+) -> None:
+    """Say that a version was found as good as before under the libraries of this installation.
 
-
-def served(*, horizon: str = Horizon.OUTCOME) -> Bundle | None:
-    """What forecasts are made with now; None where the price alone is left. Writes nothing."""
-    return examined(horizon=horizon)[0]
-
-
-def examined(*, horizon: str = Horizon.OUTCOME) -> tuple[Bundle | None, str]:
-    """What is served, and why the version that should be cannot be used ("": it can).
-
-    The gate must be ACTIVE; members whose expert is not are left out.
+    It may serve again although it was trained with other releases; another release ends that.
     """
-    gate = (
-        Expert.objects.select_related("served")
-        .filter(algorithm=Algorithm.GATE, horizon=horizon, state=ExpertState.ACTIVE)
-        .first()
+    seal = bundles.revalidation(version)
+    audit.record(
+        bundles.REVALIDATED,
+        actor=actor,
+        subject=f"version:{version.pk}",
+        data={"seal": seal, "libraries": artefacts.minors(), "evidence": dict(evidence)},
+        as_of=as_of,
     )
-    if gate is None or gate.served is None:
-        return None, ""
-    try:
-        bundle = load(gate.served, horizon=horizon)
-    except Unservable as refusal:
-        log.warning("version.refused", expert=gate.slug, version=gate.served_id, why=str(refusal))
-        return None, str(refusal)
-    active = set(
-        Expert.objects.filter(slug__in=bundle.members, state=ExpertState.ACTIVE).values_list(
-            "slug", flat=True
-        )
-    )
-    members = {k: v for k, v in bundle.members.items() if k in active}
-    return replace(bundle, members=members), ""
 
 
-def note(refusal: str, *, horizon: str = Horizon.OUTCOME) -> None:
-    """Name in the gate's note why its version is not served; take the note away once it is."""
-    said = f"{NOT_SERVED}{refusal}"[:400] if refusal else ""
-    gates = Expert.objects.filter(algorithm=Algorithm.GATE, horizon=horizon)
-    if said:
-        gates.filter(state=ExpertState.ACTIVE).exclude(note=said).update(note=said)
-    elif gates.filter(note__startswith=NOT_SERVED).exists():
-        gates.filter(note__startswith=NOT_SERVED).update(note="")
+def note(standing: Standing, *, horizon: str = Horizon.OUTCOME) -> None:
+    """Say in the experts' notes what is not served and which member is left out; or that all is."""
+    said = f"{NOT_SERVED}{standing.refusal}"[:400] if standing.refusal else ""
+    notes = {slug: f"{LEFT_OUT}{why}"[:400] for slug, why in standing.missing.items()}
+    about = Expert.objects.filter(horizon=horizon)
+    for row in about.exclude(note="") if not said and not notes else about:
+        own = said if row.algorithm == Algorithm.GATE and row.served_id else notes.get(row.slug, "")
+        if row.note != own and (own or row.note.startswith((NOT_SERVED, LEFT_OUT))):
+            about.filter(pk=row.pk).update(note=own)
 
 
 def _add(
@@ -269,6 +311,8 @@ def _add(
     last = ModelVersion.objects.filter(expert_id=slug).aggregate(last=Max("number"))["last"] or 0
     file = f"{slug}/{last + 1:05d}-{sha256(blob).hexdigest()[:16]}"
     body = dict(common) | {"slug": slug, "number": last + 1, "file": file}
+    body |= {"data_from": span.data_from.isoformat(), "data_until": span.data_until.isoformat()}
+    body |= {"rows": span.rows, "events": span.events}
     body["sha256"] = artefacts.write(file, blob)
     return ModelVersion.objects.create(
         expert_id=slug,

@@ -1,7 +1,7 @@
 """The world's past as files in the format of recorded history, to import and to train on."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,16 @@ EPOCHS = {
     "source_repo": pl.String,
     "source_commit": pl.String,
 }
+PRICES = pl.Schema(
+    {"ts": pl.Int64, **dict.fromkeys(("price", "bid", "ask"), pl.Float32)},
+)
+EPOCH_QUOTES = pl.Schema(
+    {
+        "ts_ms": pl.Int64,
+        **dict.fromkeys(("secs_to_end", "up_bid", "up_ask", "dn_bid", "dn_ask"), pl.Float32),
+        "spot": pl.Float64,
+    },
+)
 
 
 def write(folder: Path, world: World, *, since: int, until: int) -> dict[str, int]:
@@ -82,7 +92,6 @@ def write(folder: Path, world: World, *, since: int, until: int) -> dict[str, in
 
     The files are those of `import_history`; every row says that it is simulated.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     decided = (h for h in world.resolved(since, until) if h.family.ending is Ending.DECIDED)
     past = sorted(decided, key=lambda h: h.closed_at)
     epochs = [h for h in past if h.family.kind is Kind.EPOCH]
@@ -94,11 +103,17 @@ def write(folder: Path, world: World, *, since: int, until: int) -> dict[str, in
         "updown_quotes": _epoch_quotes(world, epochs),
         "spot_klines": _spot(world, since, until),
     }
-    for name, table in tables.items():
-        table.write_parquet(folder / f"{name}.parquet", compression="zstd")
-    notice = {"simulated": True, "source": SOURCE, "seed": world.seed, "preset": world.preset}
+    return save(folder, tables, seed=world.seed, preset=world.preset)
+
+
+def save(folder: Path, tables: Mapping[str, pl.DataFrame], **about: Any) -> dict[str, int]:
+    """Write tables as files of the recorded format, with the notice that they are simulated."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, rows in tables.items():
+        rows.write_parquet(folder / f"{name}.parquet", compression="zstd")
+    notice = {"simulated": True, "source": SOURCE, **about}
     (folder / "simulated.json").write_text(json.dumps(notice, indent=1) + "\n")
-    return {name: table.height for name, table in tables.items()}
+    return {name: rows.height for name, rows in tables.items()}
 
 
 def key(happening: Happening, child: int) -> str:
@@ -153,22 +168,28 @@ def _prices(past: Iterable[Happening]) -> pl.DataFrame:
         columns = seconds - happening.opens_at
         for child in range(happening.markets):
             bid, ask = bids[child, columns], asks[child, columns]
-            parts.append(
-                pl.DataFrame(
-                    {"ts": seconds, "price": (bid + ask) / 2, "bid": bid, "ask": ask},
-                    nan_to_null=True,
-                ).select(pl.lit(key(happening, child)).alias("market_key"), pl.all())
-            )
-    schema = {"market_key": pl.String, "ts": pl.Int64}
-    schema |= dict.fromkeys(("price", "bid", "ask"), pl.Float32)
-    table = pl.concat(parts) if parts else pl.DataFrame(schema=schema)
-    return table.with_columns(
-        pl.col("price", "bid", "ask").cast(pl.Float32),
+            figures = {"ts": seconds, "price": (bid + ask) / 2, "bid": bid, "ask": ask}
+            parts.append((key(happening, child), figures))
+    return table("market_key", parts, PRICES).with_columns(
         pl.lit(None, dtype=pl.Float32).alias("last"),
         pl.lit(None, dtype=pl.Float32).alias("volume24h"),
         pl.lit("ws_best_bid_ask").alias("kind"),
         pl.lit(DATASET).alias("dataset"),
     )
+
+
+def table(
+    name: str, parts: Sequence[tuple[str, Mapping[str, Any]]], schema: pl.Schema
+) -> pl.DataFrame:
+    """The columns of all parts below each other, under the key of each; NaN becomes null."""
+    columns: dict[str, Any] = {
+        each: np.concatenate([figures[each] for _, figures in parts]) if parts else []
+        for each in schema
+    }
+    lengths = [len(next(iter(figures.values()))) for _, figures in parts]
+    keys = pl.Series(name, [named for named, _ in parts], dtype=pl.String)
+    found = pl.DataFrame(columns, nan_to_null=True).cast(schema)
+    return found.insert_column(0, keys[np.repeat(np.arange(len(parts)), lengths)])
 
 
 def _epochs(past: Iterable[Happening]) -> Iterable[dict[str, Any]]:
@@ -207,27 +228,18 @@ def _epoch_quotes(world: World, past: Iterable[Happening]) -> pl.DataFrame:
         seconds = np.arange(happening.starts_at, happening.ends_at, step_s, dtype=np.int64)
         columns = seconds - happening.opens_at
         bid, ask = bids[0, columns], asks[0, columns]
-        parts.append(
-            pl.DataFrame(
-                {
-                    "ts_ms": seconds * 1000,
-                    "secs_to_end": (happening.ends_at - seconds).astype(np.float64),
-                    "up_bid": bid,
-                    "up_ask": ask,
-                    "dn_bid": 1 - ask,
-                    "dn_ask": 1 - bid,
-                    "spot": spot.price(world.seed, happening.family.asset, seconds),
-                },
-                nan_to_null=True,
-            ).select(pl.lit(key(happening, 0)).alias("epoch_key"), pl.all())
-        )
-    names_32 = ("secs_to_end", "up_bid", "up_ask", "dn_bid", "dn_ask")
-    schema = {"epoch_key": pl.String, "ts_ms": pl.Int64}
-    schema |= dict.fromkeys(names_32, pl.Float32) | {"spot": pl.Float64}
-    table = pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+        figures = {
+            "ts_ms": seconds * 1000,
+            "secs_to_end": happening.ends_at - seconds,
+            "up_bid": bid,
+            "up_ask": ask,
+            "dn_bid": 1 - ask,
+            "dn_ask": 1 - bid,
+            "spot": spot.price(world.seed, happening.family.asset, seconds),
+        }
+        parts.append((key(happening, 0), figures))
     unknown = ("up_last", "up_bid_depth", "up_ask_depth", "up_bid_high", "up_ask_low", "n_trades")
-    return table.with_columns(
-        pl.col(*names_32).cast(pl.Float32),
+    return table("epoch_key", parts, EPOCH_QUOTES).with_columns(
         *(pl.lit(None, dtype=pl.Float32).alias(name) for name in unknown),
         pl.lit("ws_best_bid_ask").alias("kind"),
         pl.lit(SOURCE).alias("source_repo"),

@@ -31,6 +31,7 @@ def main(arguments: list[str]) -> int:
         runs = {"sqlite": {"DATABASE_URL": "", "REDIS_URL": given.get("REDIS_URL", "")}}
         if "DATABASE_URL" in given:
             runs["postgresql"] = given
+        _warm()
         for name, environment in runs.items():
             _say(f"— the suite on {name} —")
             if _run(name, environment, Path(scratch), arguments) not in (0, NO_TESTS):
@@ -86,6 +87,15 @@ def _compiled() -> dict[str, str]:
     if not sys.dont_write_bytecode:
         return {}
     return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(Path(sys.prefix) / "pycache")}
+
+
+def _warm() -> None:
+    """Compile the kernels where they are not yet: no test pays for it within its own time.
+
+    A second or two where they are. A failure is one of the tests that need them, which say more.
+    """
+    program = "from predictions.core import features; features.warm()"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False)
 
 
 def _coverage(scratch: Path) -> list[str]:

@@ -25,6 +25,8 @@ def gather(rows: Sequence[Signal], *, as_of: datetime) -> dict[int, Candidate]:
 def of(signal: Signal, book: Book, *, as_of: datetime) -> Candidate:
     """The candidate of one signal against the book of its market's outcome 0."""
     market, forecast, second = signal.market, signal.prediction, signal.outcome_index == 1
+    if forecast.price is None:
+        raise ValueError(f"{signal} stands on a forecast without a price; none may trade")
     return Candidate(
         market=market.pk,
         event=market.event_id,

@@ -13,7 +13,7 @@ from django.db.models import Count, Exists, OuterRef, QuerySet
 from config.kernel.units import ZERO
 from markets import queries as market_queries
 from markets.models import Market
-from predictions.models import Prediction
+from predictions.models import Horizon, Prediction
 from risk import equity, halts
 from risk.core.drawdown import Figures
 from risk.models import EquityPoint
@@ -52,7 +52,8 @@ def funnel(*, since: datetime, as_of: datetime) -> list[FunnelRow]:
     """
     unfinished = Market.objects.filter(closed_at__isnull=True)
     filtered = unfinished.filter(tracked=False).exclude(filter_reason="")
-    predicted = Prediction.objects.filter(as_of__gt=since, as_of__lte=as_of).count()
+    outcomes = Prediction.objects.filter(horizon=Horizon.OUTCOME)
+    predicted = outcomes.filter(as_of__gt=since, as_of__lte=as_of).count()
     signals = Signal.objects.filter(
         as_of__gt=since, prediction__as_of__gt=since, prediction__as_of__lte=as_of
     )

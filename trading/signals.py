@@ -13,7 +13,7 @@ from markets.models import Market
 from predictions.core.contracts import Forecasts
 from predictions.models import Horizon, Prediction
 from risk.models import RiskLimits
-from trading.core.edge import Signals, Tops, asks_and_depths, signals
+from trading.core.edge import PRICE_SOURCE, Signals, Tops, asks_and_depths, signals
 from trading.models import Signal
 from trading.settings import TradingSettings
 
@@ -64,11 +64,17 @@ def _unvalued(*, as_of: datetime) -> list[Prediction]:
 
 
 def _forecasts(rows: Sequence[Prediction]) -> Forecasts:
+    # One whose inputs were not kept hardly differs from the price: where the book has moved since,
+    # it is late, not right. No trade without what its forecast was made from.
+    bare = Prediction.objects.filter(pk__in=[p.pk for p in rows], vector=b"")
+    without = set(bare.values_list("pk", flat=True))
+    source = [PRICE_SOURCE if p.pk in without else p.source for p in rows]
     return Forecasts(
-        price=np.array([p.price for p in rows]),
+        # Without a price there is nothing to compare with: NaN stops at the first gate.
+        price=np.array([NAN if p.price is None else p.price for p in rows]),
         probability=np.array([p.probability for p in rows]),
         sigma=np.array([p.sigma for p in rows]),
-        source=np.array([p.source for p in rows], dtype=np.str_),
+        source=np.array(source, dtype=np.str_),
         weights={},
     )
 

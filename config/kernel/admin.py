@@ -38,7 +38,7 @@ class FactAdmin(_ReadOnly, ModelAdmin):  # type: ignore[misc]
     show_full_result_count = False
     paginator = InfinitePaginator
     list_per_page = 50
-    ordering = ("-pk",)
+    ordering: tuple[str, ...] = ("-pk",)
     list_fullwidth = True
 
     @admin.display(description="Mode", ordering="mode")
@@ -68,8 +68,10 @@ def four(column: str, heading: str) -> Callable[[Any, Any], str]:
 
 def pretty_json(text: str) -> str:
     """Stored JSON as an indented block; text that is not JSON stays as it is."""
-    with suppress(ValueError):
-        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    with suppress(ValueError, RecursionError):
+        told = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        told.encode()  # half of a surrogate pair is JSON, and no page can be sent with it
+        text = told
     return format_html('<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{}</pre>', text)
 
 

@@ -94,12 +94,7 @@ def read(
     """The rows of a query as a frame; those of one value of `by` travel as one."""
     wires = wires_of(schema)
     if wires is None:
-        cursor.execute(f"SELECT {names(schema)} FROM ({sql}) AS asked", params)
-        rows = [
-            tuple(bytes(cell) if isinstance(cell, memoryview) else cell for cell in row)
-            for row in cursor.fetchall()
-        ]
-        return pl.DataFrame(rows, schema=dict(schema), orient="row")
+        return _row_by_row(cursor, sql, params, schema)
     cells = {
         name: f"coalesce({quoted(name)}::{wire}, {ABSENT[wire]})" for name, wire in wires.items()
     }
@@ -112,6 +107,23 @@ def read(
         gathered = f"SELECT {cells[by]}, {arrays} FROM ({sql}) AS asked GROUP BY {quoted(by)}"
         frame = decode_gathered(_copied(cursor, gathered, params), wires, by)
     return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+
+
+def _row_by_row(cursor: Any, sql: str, params: Sequence[Any], schema: Schema) -> pl.DataFrame:
+    """Rows that hold texts or bytes; moments travel as numbers, for parsing them takes longest."""
+    times = [name for name, dtype in schema.items() if dtype == pl.Datetime]
+    columns = ", ".join(
+        f"(extract(epoch FROM {quoted(n)}) * 1000000)::int8" if n in times else quoted(n)
+        for n in schema
+    )
+    cursor.execute(f"SELECT {columns} FROM ({sql}) AS asked", params)
+    rows = [
+        tuple(bytes(cell) if isinstance(cell, memoryview) else cell for cell in row)
+        for row in cursor.fetchall()
+    ]
+    whole = {name: pl.Int64 if name in times else dtype for name, dtype in schema.items()}
+    frame = pl.DataFrame(rows, schema=whole, orient="row")
+    return frame.with_columns(pl.col(name).cast(schema[name]) for name in times)
 
 
 def _copied(cursor: Any, sql: str, params: Sequence[Any]) -> bytes:

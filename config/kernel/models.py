@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NoReturn, Self
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
 
@@ -69,10 +70,15 @@ LONGEST_SPANS = {
     "_s": MONTH_S,
     "seconds_left": MONTH_S,
     "_ms": 60_000,
+    "_h": 366 * 24,
     "days": TEN_YEARS,
     "days_left": TEN_YEARS,
 }
-"""Ending of a setting's name → the largest value that makes sense: a month, a minute, ten years."""
+"""Ending of a setting's name → the largest sensible value: a month, a minute, a year, ten years."""
+
+
+def _longest(name: str) -> int | None:
+    return next((most for end, most in LONGEST_SPANS.items() if name.endswith(end)), None)
 
 
 def _out_of_bounds(name: str, value: Any) -> str:
@@ -83,7 +89,7 @@ def _out_of_bounds(name: str, value: Any) -> str:
         return "must be a finite number"
     if value < 0:
         return "must not be negative"
-    longest = next((most for end, most in LONGEST_SPANS.items() if name.endswith(end)), None)
+    longest = _longest(name)
     return f"must be at most {longest}" if longest is not None and value > longest else ""
 
 
@@ -132,6 +138,21 @@ class VersionedSettings(models.Model):
             for f in self._meta.concrete_fields
             if f.name not in self.NOT_COPIED
         }
+
+    def bounded(self) -> dict[str, Any]:
+        """The values, none above what its column allows or a span may be."""
+        return {name: self._at_most(name, value) for name, value in self.values().items()}
+
+    def _at_most(self, name: str, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return value
+        limits = [
+            check.limit_value
+            for check in self._meta.get_field(name).validators  # type: ignore[union-attr]
+            if isinstance(check, MaxValueValidator)
+        ]
+        span = _longest(name)
+        return min([value, *limits, *([] if span is None else [span])])
 
     def changed_from(self, before: Self) -> dict[str, tuple[Any, Any]]:
         """Column → (before, after) for every tunable column that differs."""

@@ -168,6 +168,13 @@ def among(column: str, values: Sequence[int]) -> tuple[str, Any]:
     return condition, json.dumps(list(values))
 
 
+def joined_bytes(first: str, second: str) -> str:
+    """SQL that puts two byte strings one after the other."""
+    if connection.vendor == "postgresql":
+        return f"{first} || {second}"
+    return f"CAST({first} || {second} AS BLOB)"  # joined, they would be read as text
+
+
 def instant(moment: datetime) -> datetime | str:
     """A moment as a query parameter that compares with stored datetimes."""
     if connection.vendor == "postgresql":

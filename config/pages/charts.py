@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from markets.models import Quote
-from predictions.models import Prediction, Source
+from predictions.models import Horizon, Prediction, Source
 from risk.models import EquityPoint
 
 POINTS = 600
@@ -63,7 +63,13 @@ def market(market_id: int, *, since: datetime, as_of: datetime) -> Spec | None:
     )
     if len(prices) < 2:
         return None
-    made = Prediction.objects.filter(market_id=market_id, as_of__gt=since, as_of__lte=as_of)
+    made = Prediction.objects.filter(
+        market_id=market_id,
+        horizon=Horizon.OUTCOME,
+        price__isnull=False,
+        as_of__gt=since,
+        as_of__lte=as_of,
+    )
     columns = ("as_of", "probability", "sigma", "source")
     forecasts = thin(list(made.order_by("as_of").values_list(*columns)), points=POINTS // 2)
     at: dict[float, dict[str, float]] = {}

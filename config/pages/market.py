@@ -13,7 +13,7 @@ from config.pages.words import phrase
 from markets import queries
 from markets.core.book import Book
 from markets.models import Market
-from predictions.models import Prediction
+from predictions import queries as forecasts
 from risk.models import RiskDecision
 from trading.models import Fill, Position, Signal
 
@@ -29,7 +29,7 @@ def page(request: HttpRequest, market_id: int) -> HttpResponse:
         Market.objects.select_related("event", "fees", "resolution"), pk=market_id
     )
     span = request.GET.get("span", "7d")
-    forecast = Prediction.objects.filter(market=market).order_by("-as_of").first()
+    forecast = forecasts.latest([market.pk], as_of=now).get(market.pk)
     signals = list(
         Signal.objects.filter(market=market).select_related("decision").order_by("-as_of")[:ROWS]
     )

@@ -11,7 +11,7 @@ from django.shortcuts import render
 
 from config.pages.words import Phrase, phrase
 from markets.models import Market, Quote
-from predictions.models import Prediction
+from predictions.models import Horizon, Prediction
 from trading.models import Position, Signal
 
 PAGE = 50
@@ -83,7 +83,8 @@ def lines(ids: Sequence[int], rows: Sequence[Market]) -> list[dict[str, Any]]:
     chosen = Market.objects.filter(pk__in=ids)
     newest_quote = Quote.objects.filter(market=OuterRef("pk")).order_by("-observed_at")
     newest_signal = Signal.objects.filter(market=OuterRef("pk")).order_by("-as_of")
-    newest_forecast = Prediction.objects.filter(market=OuterRef("pk")).order_by("-as_of")
+    outcomes = Prediction.objects.filter(horizon=Horizon.OUTCOME)
+    newest_forecast = outcomes.filter(market=OuterRef("pk")).order_by("-as_of")
     quotes = {
         row["pk"]: row
         for row in chosen.values("pk").annotate(

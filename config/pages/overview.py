@@ -1,6 +1,8 @@
 """The first page: state, money, what was traded and why not."""
 
+from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -8,10 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from config.pages import charts, context, situation
+from config.pages import alerts, charts, context, experts, situation
 from config.pages.markets import why
 from markets import passes
-from predictions.models import Expert
+from predictions.models import Algorithm, Expert, ExpertState
 from trading.models import Fill, Position, Redemption, Signal
 
 ROWS = 10
@@ -22,6 +24,7 @@ def page(request: HttpRequest) -> HttpResponse:
     """Everything on one screen."""
     now = timezone.now()
     known = context.of(request)
+    staff = bool(getattr(request.user, "is_staff", False))
     mode, span = known.mode, request.GET.get("span", "7d")
     curves = charts.equity(mode, since=now - charts.lookback(span), as_of=now)
     return render(
@@ -33,6 +36,9 @@ def page(request: HttpRequest) -> HttpResponse:
             "spans": ("1h", "6h", "1d", "7d"),
             "now": situation.read(as_of=now, known=known),
             "trouble": passes.trouble(as_of=now),
+            "alerts": alerts.newest(as_of=now, staff=staff),
+            "nobody": alerts.nobody_serves(),
+            "experts": _experts(as_of=now),
             "equity_chart": curves[0] if curves else None,
             "drawdown_chart": curves[1] if curves else None,
             **_latest(mode),
@@ -53,7 +59,21 @@ def _latest(mode: str) -> dict[str, Any]:
         "settlements": Redemption.objects.filter(**of_mode)
         .select_related("market")
         .order_by("-id")[:ROWS],
-        "experts": Expert.objects.select_related("served").order_by("slug")[:40],
+    }
+
+
+def _experts(*, as_of: datetime) -> dict[str, Any]:
+    """Who is in service, with the weight each had in the newest cycle; how many are not."""
+    weight = experts.newest_cycle(as_of=as_of).weight
+    rows = list(Expert.objects.exclude(algorithm__in=[Algorithm.GATE, Algorithm.PRICE]))
+    active = [row for row in rows if row.state == ExpertState.ACTIVE]
+    heard = sorted((row for row in active if weight.get(row.slug)), key=lambda r: -weight[r.slug])
+    counts = Counter(row.state for row in rows if row.state != ExpertState.ACTIVE)
+    silent = len(active) - len(heard)
+    others = [f"{silent} active without weight"] if silent else []
+    return {
+        "active": [{"row": row, "weight": weight[row.slug]} for row in heard],
+        "others": others + [f"{count} {state.lower()}" for state, count in sorted(counts.items())],
     }
 
 

@@ -1,11 +1,16 @@
 """The test suite: SQLite by default, PostgreSQL where DATABASE_URL names one."""
 
 import os
+from dataclasses import replace
 
 from config.settings.base import *  # noqa: F403 - settings are one namespace
 from config.settings.base import DATABASES, ENV, INSTALLED_APPS
 
 DEBUG = False
+# Workers of one suite are separate installations: a lock file of one must not stop the other.
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    ENV = replace(ENV, state_dir=ENV.state_dir / worker)
+    ENV.state_dir.mkdir(parents=True, exist_ok=True)
 INSTALLED_APPS += ["sandbox"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Two suites at once need two databases; SQLite's is in memory unless a name asks for a file.

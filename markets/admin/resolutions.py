@@ -76,7 +76,7 @@ class ResolutionCaseAdmin(FactAdmin):
     list_filter = (Standing,)
     search_fields = ("market__question", "reason")
     list_select_related = ("market",)
-    ordering = ("settled_at", "opened_at")  # type: ignore[assignment]
+    ordering = ("settled_at", "opened_at")
     DECISIONS: ClassVar[tuple[str, ...]] = ("0", "1", "half", "ask", "keep")
 
     def get_urls(self) -> list[URLPattern]:

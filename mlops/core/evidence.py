@@ -1,14 +1,25 @@
-"""Where the correction has earned its place: per cell, out of fold, by event, in both scores."""
+"""Where the correction has earned its place: per cell, out of fold, by event, in both scores.
+
+A cell (domain × time left) is small, so it may also stand on what is proven of its domain, or of
+everything: it then needs gains above zero of its own, not gains beyond its own interval. What a
+whole proves does not carry a cell that itself speaks against it, and everything is proven only
+where it is so without its best domain: one domain's gain is no word about the others.
+"""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from markets.core.series import Floats, Ints
 from mlops.core import metrics
 from mlops.core.examples import weights
+from predictions.core.cells import BUCKETS
+
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +27,8 @@ class CellEvidence:
     """Out-of-fold gain of a correction over the market in one cell.
 
     Gains are relative to the market's score: `log_loss_gain` with every event weighing the same,
-    `brier_gain` over rows. The lower bounds are one-sided, by event bootstrap, in the same unit.
+    `brier_gain` over rows. The lower bounds are one-sided, clustered by event, in the same unit.
+    `carried` says that the cell's domain, or everything, is proven beyond its own intervals.
     """
 
     cell: int
@@ -27,15 +39,63 @@ class CellEvidence:
     brier_gain: float
     brier_low: float
     enough: bool
+    carried: bool = False
+
+    @property
+    def proven(self) -> bool:
+        """Whether both gains are above zero beyond their intervals, on enough events."""
+        return self.enough and self.log_loss_low > 0 and self.brier_low > 0
 
     @property
     def positive(self) -> bool:
-        """Whether both gains are above zero beyond their intervals, on enough events."""
-        return self.enough and self.log_loss_low > 0 and self.brier_low > 0
+        """Whether the correction applies: proven here, or carried and not contradicted."""
+        return self.proven or (self.carried and self.log_loss_gain > 0 and self.brier_gain > 0)
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers; null where a number is not finite."""
         return {name: value if np.isfinite(value) else None for name, value in asdict(self).items()}
+
+
+def judge_all(
+    y: Floats,
+    *,
+    market: Floats,
+    model: Floats,
+    cell: Ints,
+    event: Ints,
+    min_events: int,
+    level: float,
+    rng: np.random.Generator,
+) -> tuple[CellEvidence, ...]:
+    """Evidence per cell, each carried by what its domain and the whole prove; quick intervals."""
+
+    def of(where: Ints, rows: Flags | slice = slice(None)) -> dict[int, CellEvidence]:
+        found = judge(
+            y[rows],
+            market=market[rows],
+            model=model[rows],
+            cell=where[rows],
+            event=event[rows],
+            min_events=min_events,
+            level=level,
+            resamples=0,
+            rng=rng,
+        )
+        return {each.cell: each for each in found}
+
+    whole = of(np.zeros_like(cell))
+    domain = cell // BUCKETS
+    domains = of(domain)
+    everything = bool(whole) and whole[0].proven
+    if everything:
+        lost = metrics.log_loss(market, y) - metrics.log_loss(model, y)
+        gains = np.bincount(domain, weights=weights(event) * lost)
+        rest = of(np.zeros_like(cell), domain != int(np.argmax(gains)))
+        everything = bool(rest) and rest[0].proven
+    return tuple(
+        replace(each, carried=domains[code // BUCKETS].proven or everything)
+        for code, each in of(cell).items()
+    )
 
 
 def judge(
@@ -50,7 +110,10 @@ def judge(
     resamples: int,
     rng: np.random.Generator,
 ) -> tuple[CellEvidence, ...]:
-    """Evidence per cell for the model `model` against the price `market`, in order of the cell."""
+    """Evidence per cell for the model `model` against the price `market`, in order of the cell.
+
+    Lower bounds by event bootstrap; with no `resamples` by the delta method of a ratio of sums.
+    """
     found = []
     for code in np.unique(cell):
         rows = cell == code
@@ -102,5 +165,9 @@ def _gain(
     ours = np.bincount(number, weight * loss(model, y))
     if not reference.sum():
         return 0.0, 0.0
+    gain = float(1 - ours.sum() / reference.sum())
+    if not resamples:
+        error = float(np.sqrt(np.sum((reference - ours - gain * reference) ** 2)) / reference.sum())
+        return gain, gain + NormalDist().inv_cdf(level) * error
     drawn = metrics.skill_draws(np.column_stack([reference, ours]), rng=rng, resamples=resamples)
-    return float(1 - ours.sum() / reference.sum()), metrics.quantiles(drawn, level)[0]
+    return gain, metrics.quantiles(drawn, level)[0]

@@ -39,8 +39,9 @@ class Examples:
         Market mid at the decision; payout of outcome 0; 1 / (rows of the row's event).
     cell
         Domain × scheduled time left, from `predictions.core.features.cells`.
-    event, source, horizon
-        Numbers of the event, of the dataset in `sources`, and of `snapshots.HORIZONS`.
+    market, event, source, horizon
+        Numbers of the market, of its event, of the dataset in `sources`, and of
+        `snapshots.HORIZONS`.
     as_of, known_at
         UTC epoch seconds of the decision and of the day its answer was known: the label span.
     """
@@ -50,6 +51,7 @@ class Examples:
     y: Floats
     weight: Floats
     cell: Ints
+    market: Ints
     event: Ints
     source: Ints
     horizon: NDArray[np.int8]
@@ -66,6 +68,11 @@ class Examples:
     def events(self) -> int:
         """How many question groups: the effective sample."""
         return len(np.unique(self.event))
+
+    @property
+    def markets(self) -> int:
+        """How many markets."""
+        return len(np.unique(self.market))
 
     def take(self, rows: NDArray[np.bool_] | Ints) -> "Examples":
         """The given rows; every event among them counts once again."""
@@ -114,6 +121,7 @@ def joined(first: Examples, second: Examples) -> Examples:
     if not second.rows or not first.rows:
         return first if first.rows else second
     apart = {
+        "market": int(first.market.max()) + 1,
         "event": int(first.event.max()) + 1,
         "source": len(first.sources),
     }

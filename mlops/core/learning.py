@@ -1,55 +1,98 @@
 """One training as a pure function: examples in, experts and their gate out, with the evidence.
 
-Experts are fitted on everything; how far to follow them is fitted on what they said out of fold.
-The ladder is climbed only on evidence (a booster joins the recalibration only where it improves on
-it beyond its interval), and a cell is corrected only where both scores gain beyond theirs.
+Every expert of the horizon learns on its slice: on everything for serving, and before each test
+window for evidence. An expert may get weight where its out-of-fold corrections beat the price
+beyond what trying so many configurations explains, and where nothing speaks against it. A training
+is one look at a sample: the first one of an expert may be judged by a test clustered by event,
+adjusted for every configuration that was tried (Holm 1979), of which the hierarchical recalibration
+is the primary one and has half of the level; every further look is only for the
+e-process over cohorts, which may be looked at as often as one likes. How the admitted ones are
+combined is fitted on what they said out of fold. None admitted: the forecast is the price, bit by
+bit.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from markets.core.series import Floats
-from mlops.core import evidence, metrics, oof
+from mlops.core import card, cohorts, controls, gates, ladder, metrics, oof, tuning
+from mlops.core.cohorts import Cohorts
 from mlops.core.contracts import LearningConfig
-from mlops.core.evidence import CellEvidence
+from mlops.core.eprocess import Evidence
 from mlops.core.examples import Examples
-from mlops.core.oof import Factory, OutOfFold
-from predictions.core.cells import BUCKETS
+from mlops.core.gates import HoldOut, NotFinite, Refused, SuspectedLeak, check
+from mlops.core.ladder import Climbed
+from mlops.core.oof import Make, NoStore, OutOfFold, Plan, Progress, Store
+from predictions.core import estimators, roster
 from predictions.core.ensemble import Blend
-from predictions.core.estimators import Estimator, Recalibration, ResidualBooster
-from predictions.core.logits import corrected
-from predictions.core.schema import DOMAINS
+from predictions.core.estimators import Estimator
+from predictions.core.roster import OUTCOME, Role
+from predictions.core.schema import NAMES
 
-EXPERTS: Final[Mapping[str, Factory]] = {
-    Recalibration.kind: Recalibration,
-    ResidualBooster.kind: ResidualBooster,
-}
-BUCKET_NAMES: Final = ("<1h", "1-6h", "6-24h", "1-7d", ">7d", "no end announced")
-WINDOW_NAMES: Final = ("5 min", "15 min", "1 h", "longer", "longer", "longer")
-FIRST_RUNG: Final = (Recalibration.kind,)
+__all__ = [
+    "NotFinite",
+    "Refused",
+    "SuspectedLeak",
+    "Tested",
+    "Trained",
+    "check",
+    "learn",
+]
+
+PRIMARY: Final = roster.RECALIBRATION.slug  # the hypothesis that is asked first
+PRIMARY_SHARE: Final = 0.5  # of the level; handed on to the others where it is proven
+FIXED_SAMPLE: Final = "first training, fixed sample"
+E_PROCESS: Final = "e-process"
 FOLDS_PER_SOURCE_ERA: Final = 2  # the configured folds are a minimum: eras far apart need more
 
 
-class Refused(ValueError):
-    """The data or the result does not deserve a model; the message says what and what to do."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """One trained expert: what it proved out of fold, and whether it may get weight.
 
+    `p_value` is adjusted for all configurations that were tried; `threshold` is what the e-value
+    must reach, which grows with them too. `route` says by what it proved itself, `reasons` what
+    stands against it.
+    """
 
-class SuspectedLeak(Refused):
-    """Too good to be true out of fold."""
+    hold_out: HoldOut
+    evidence: Evidence
+    threshold: float
+    p_value: float
+    route: str
+    cohorts: Cohorts
+    admitted: bool
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """Experts fitted on all examples, the gate, and what they proved out of fold."""
+    """Experts fitted on all examples, the gate, what they proved, and the model card.
+
+    `untrained` names per slug what an expert has and needs; `accepted` says whether the gate's own
+    figures allow to serve it, `reasons` why not. `tested` are the examples that some fold tested
+    and `model` what the gate says of them, fitted on earlier folds only.
+    """
 
     members: dict[str, Estimator]
     blend: Blend
-    cells: tuple[CellEvidence, ...]
+    experts: dict[str, Tested]
+    untrained: dict[str, dict[str, Any]]
+    tested: Examples
+    model: Floats
     scores: dict[str, Any]
+    card: dict[str, Any]
+    trials: int
+    reasons: tuple[str, ...] = field(default=())
+
+    @property
+    def accepted(self) -> bool:
+        """Whether nothing stands against the gate."""
+        return not self.reasons
 
 
 def learn(
@@ -58,181 +101,289 @@ def learn(
     config: LearningConfig,
     cap: float,
     seed: int,
-    experts: Mapping[str, Factory] = EXPERTS,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    horizon: str = OUTCOME,
+    roles: Sequence[Role] | None = None,
+    make: Make = lambda role: estimators.make(role.algorithm),
+    active: Collection[str] = (),
+    seen: Collection[str] = (),
+    fixed: Mapping[str, float] | None = None,
+    workers: int = 1,
+    store: Store | None = None,
+    controlled: bool = True,
+    progress: Progress = lambda _done, _total: None,
 ) -> Trained:
-    """Train and judge; the same examples and seed give the same bytes.
+    """Train and judge; the same examples and seed give the same bytes for any number of workers.
 
-    Raises `Refused` for too little data or one class only, `SuspectedLeak`, `oof.NotFinite`.
+    `roles` learn (default: the roster's members of the horizon) from what `make` gives. Those
+    `active` are in service and keep their place without new evidence; those `seen` were trained
+    before, so only their e-process admits them. `fixed` are proportions of the fixed ensemble.
+
+    Raises `Refused` for too little data, one class only or a control that failed, `SuspectedLeak`
+    where an expert or the gate is too good over all rows (who is so in its slice alone blocks
+    itself), `NotFinite` where a number is none.
     """
-    check(data, config=config)
-    rng = np.random.Generator(np.random.PCG64(seed))
-    found = oof.walk(
-        data,
-        experts,
+    check(data, horizon=horizon, config=config)
+    plan = _plan(config, seed=seed, make=make, workers=workers, store=store, progress=progress)
+    able, cover, untrained = _able(
+        data, roster.members(horizon) if roles is None else tuple(roles), config=config
+    )
+    plan, tuned = tuning.tuned(data, able, cover, plan=plan, trials=config.tuning_trials)
+    folds = oof.windows(data, plan)
+    found = oof.heard(data, able, cover, folds=folds, plan=plan)
+    tested = data.take(found.rows)
+    _one_class(tested)
+    trials = len(able) + tuned
+    experts = _judged(
+        tested,
+        found,
+        horizon=horizon,
+        config=config,
+        cap=cap,
+        trials=trials,
+        active=active,
+        seen=seen,
+    )
+    course = _Course(data, horizon, config, cap, plan, able, cover, len(folds))
+    trained = _finished(
+        course, tested, found, experts, untrained=untrained, fixed=fixed or {}, trials=trials
+    )
+    return course.controlled(trained) if controlled else trained
+
+
+class _Course(NamedTuple):
+    """What a training was given, and how it walked."""
+
+    data: Examples
+    horizon: str
+    config: LearningConfig
+    cap: float
+    plan: Plan
+    roles: tuple[Role, ...]
+    cover: NDArray[np.bool_]
+    folds: int
+
+    def controlled(self, trained: Trained) -> Trained:
+        """The training with its negative controls in the card; refused where one failed."""
+        found = controls.run(
+            self.data, NAMES, horizon=self.horizon, config=self.config, plan=self.plan
+        )
+        failed = [f"{each.name} ({each.detail})" for each in found if each.passed is False]
+        if failed:
+            raise Refused(
+                f"a negative control failed: {'; '.join(failed)}; audit data and features"
+            )
+        checked = [control.as_json() for control in found]
+        return replace(trained, card=trained.card | {"controls": checked})
+
+
+def _finished(
+    course: _Course,
+    tested: Examples,
+    found: OutOfFold,
+    experts: dict[str, Tested],
+    *,
+    untrained: dict[str, dict[str, Any]],
+    fixed: Mapping[str, float],
+    trials: int,
+) -> Trained:
+    """Combine the experts, fit them on everything, and write the card."""
+    data, config, horizon = course.data, course.config, course.horizon
+    climbed = _climb(
+        tested, found, experts, fixed, config=config, cap=course.cap, seed=course.plan.seed
+    )
+    gates.refuse_a_leak(
+        "the combination",
+        gates.judge_model(tested, climbed.model, horizon=horizon, config=config),
+        horizon=horizon,
+        config=config,
+    )
+    members = oof.final(data, course.roles, course.cover, folds=course.folds, plan=course.plan)
+    rng = np.random.Generator(np.random.PCG64(course.plan.seed))
+    scores = card.scores(tested, found, climbed, config=config, rng=rng)
+    trials += climbed.trials
+    told = card.experts(experts, untrained, members, rows=course.cover.sum(axis=0))
+    return Trained(
+        members=members,
+        blend=climbed.blend,
+        experts=experts,
+        untrained=untrained,
+        tested=tested,
+        model=climbed.model,
+        scores=scores,
+        card=card.written(data, tested, climbed, horizon=horizon, scores=scores, trials=trials)
+        | {"experts": told, "controls": []},
+        trials=trials,
+        reasons=_gate_reasons(tested, climbed, horizon=horizon, config=config),
+    )
+
+
+def threshold(config: LearningConfig, *, trials: int) -> float:
+    """The e-value that admits an expert where so many configurations were tried on the data."""
+    return config.evidence_to_promote * max(trials, 1)
+
+
+def _plan(
+    config: LearningConfig,
+    *,
+    seed: int,
+    make: Make,
+    workers: int,
+    store: Store | None,
+    progress: Progress,
+) -> Plan:
+    return Plan(
         folds=config.folds * FOLDS_PER_SOURCE_ERA,
         embargo_days=config.embargo_days,
         min_events=config.min_events,
+        min_rows=config.min_expert_rows,
+        max_rows=config.max_fit_rows,
         seed=seed,
+        workers=workers,
+        make=make,
+        store=store or NoStore(),
         progress=progress,
     )
-    tested = data.take(found.rows)
-    alone = {name: found.corrections[:, k] for k, name in enumerate(found.experts)}
-    _refuse_a_leak(tested, alone, limit=config.max_skill)
-    chosen = _rung(tested, alone, config=config, cap=cap, rng=rng)
-    # Half the cap: the sign of the gain is judged, its size is fitted by the blend.
-    move = cap / 2 * _mean(alone, chosen)
-    judged = _judge(tested, corrected(tested.price, move), config=config, rng=rng)
-    blend = Blend.fit(
-        {name: alone[name] for name in chosen},
-        tested.price,
-        tested.y,
-        event=tested.event,
-        cell=tested.cell,
-        cap=cap,
-        allowed=frozenset(each.cell for each in judged if each.positive),
-    )
-    weight = np.where(np.isin(tested.cell, blend.cells), blend.weight, 0.0)
-    model = corrected(tested.price, weight * _mean(alone, chosen))
-    scores = _scores(tested, found, model, config=config, rng=rng) | {
-        "experts": list(chosen),
-        "weight": blend.weight,
-        "cells": [{"name": cell_name(each.cell), **each.as_json()} for each in judged],
-        "used": list(blend.cells),
-        "spans": _spans(data),
-    }
-    members = {name: oof.fit(make(), data, seed=seed) for name, make in experts.items()}
-    return Trained(members=members, blend=blend, cells=judged, scores=scores)
 
 
-def _mean(alone: Mapping[str, Floats], chosen: Sequence[str]) -> Floats:
-    return np.asarray(np.mean([alone[name] for name in chosen], axis=0), dtype=np.float64)
-
-
-def _judge(
-    tested: Examples, model: Floats, *, config: LearningConfig, rng: np.random.Generator
-) -> tuple[CellEvidence, ...]:
-    return evidence.judge(
-        tested.y,
-        market=tested.price,
-        model=model,
-        cell=tested.cell,
-        event=tested.event,
-        min_events=config.min_cell_events,
-        level=config.evidence_level,
-        resamples=config.bootstrap,
-        rng=rng,
-    )
-
-
-def _spans(data: Examples) -> dict[str, float]:
-    """Per source the newest answer that was learned, epoch seconds."""
-    return {
-        name: float(data.known_at[data.source == k].max())
-        for k, name in enumerate(data.sources)
-        if (data.source == k).any()
-    }
-
-
-def cell_name(cell: int) -> str:
-    """What a cell stands for, in words.
-
-    >>> cell_name(3 * BUCKETS + 5)
-    'sports, no end announced'
-    """
-    domain = DOMAINS[cell // BUCKETS]
-    names = WINDOW_NAMES if domain == "epoch" else BUCKET_NAMES
-    return f"{domain}, {names[cell % BUCKETS]}"
-
-
-def check(data: Examples, *, config: LearningConfig) -> None:
-    """Refuse examples that cannot teach: too few, one class only, or numbers that are none."""
-    for name, least, have in (
-        ("labelled decisions", config.min_rows, data.rows),
-        ("resolved events", config.min_events, data.events),
-    ):
-        if have < least:
-            raise Refused(
-                f"{have} {name}, at least {least} are needed; import more history or wait for "
-                "resolutions (learning settings hold the minimum)"
-            )
-    for name, column in (("price", data.price), ("payout", data.y), ("weight", data.weight)):
-        if not np.isfinite(column).all():
-            bad = np.count_nonzero(~np.isfinite(column))
-            raise oof.NotFinite(f"{bad} examples have a {name} that is not a finite number")
-    if np.isinf(data.x).any():
-        raise oof.NotFinite("a feature is infinite; find the kernel that divides by zero")
-    if data.y.min() == data.y.max():
-        raise Refused(f"every answer is {data.y[0]:g}: one class teaches nothing; add other data")
-
-
-def _refuse_a_leak(tested: Examples, alone: Mapping[str, Floats], *, limit: float) -> None:
-    for name, correction in alone.items():
-        if not tested.rows:
+def _able(
+    data: Examples, roles: Sequence[Role], *, config: LearningConfig
+) -> tuple[tuple[Role, ...], NDArray[np.bool_], dict[str, dict[str, Any]]]:
+    """Who has enough in its slice to learn; what the others have and need."""
+    cover = roster.coverage(roles, data.x, data.cell)
+    able, short = [], {}
+    for k, role in enumerate(roles):
+        y = data.y[cover[:, k]]
+        if oof.teaches(y, config.min_expert_rows):
+            able.append(k)
             continue
-        reference = metrics.brier(tested.price, tested.y)
-        ours = metrics.brier(corrected(tested.price, correction), tested.y)
-        skill = 1 - float((tested.weight * ours).sum() / (tested.weight * reference).sum())
-        if skill > limit:
-            raise SuspectedLeak(
-                f"{name} beats the market price by {skill:.1%} out of fold, more than "
-                f"{limit:.0%}: a feature or price knows the answer; audit the newest data first"
-            )
+        few = len(y) < config.min_expert_rows
+        short[role.slug] = {
+            "rows": len(y),
+            "need": config.min_expert_rows,
+            "events": len(np.unique(data.event[cover[:, k]])),
+            "reason": "too few labelled rows in its slice" if few else "one class in its slice",
+        }
+    return tuple(roles[k] for k in able), cover[:, able], short
 
 
-def _rung(
+def _one_class(tested: Examples) -> None:
+    if tested.rows and tested.y.min() == tested.y.max():
+        raise Refused(
+            f"every answer of the hold-out is {tested.y[0]:g}: one class tests nothing; add later "
+            "data with other answers"
+        )
+
+
+def _judged(
     tested: Examples,
-    alone: Mapping[str, Floats],
+    found: OutOfFold,
+    *,
+    horizon: str,
+    config: LearningConfig,
+    cap: float,
+    trials: int,
+    active: Collection[str],
+    seen: Collection[str],
+) -> dict[str, Tested]:
+    moves = dict(zip(found.experts, found.corrections.T, strict=True))
+    width = _cohort_s(horizon, config)
+    alone = [cohorts.p_value(tested, move, cap=cap, cohort_s=width) for move in moves.values()]
+    # What else was tried counts like a test that showed nothing.
+    asked = np.array([*alone, *[1.0] * (trials - len(alone))])
+    adjusted = metrics.holm(asked, _shares(found.experts, len(asked)))
+    least = threshold(config, trials=trials)
+    experts = {}
+    for (slug, move), p in zip(moves.items(), adjusted.tolist(), strict=False):
+        held = gates.judge(tested, move, horizon=horizon, config=config)
+        whole = gates.overall(tested, move, horizon=horizon, config=config)
+        gates.refuse_a_leak(slug, whole, horizon=horizon, config=config)
+        suspected = gates.suspicion(held, horizon=horizon, config=config)
+        evidence = cohorts.evidence(
+            tested,
+            move,
+            cap=cap,
+            cohort_s=width,
+            margin=config.demotion_margin,
+        )
+        route = _route(evidence, least, p, first=slug not in seen, config=config)
+        against = (*held.reasons, *_short(evidence, least, p, route=route, config=config))
+        if suspected:
+            against = (f"it {suspected}", *against)
+        experts[slug] = Tested(
+            hold_out=held,
+            evidence=evidence,
+            threshold=least,
+            p_value=p,
+            route="in service" if slug in active else route,
+            cohorts=cohorts.daily(tested, move, cap=cap),
+            # A suspect blocks itself, even one in service.
+            admitted=not against or (slug in active and not suspected),
+            reasons=against,
+        )
+    return experts
+
+
+def _shares(slugs: Sequence[str], trials: int) -> Floats:
+    """How much of the level each of so many hypotheses has; those without a name come last."""
+    primary = np.array([slug == PRIMARY for slug in slugs] + [False] * (trials - len(slugs)))
+    if primary.all() or not primary.any():
+        return np.ones(trials)
+    others = (1 - PRIMARY_SHARE) / np.count_nonzero(~primary)
+    return np.where(primary, PRIMARY_SHARE / np.count_nonzero(primary), others)
+
+
+def _route(
+    evidence: Evidence, least: float, p: float, *, first: bool, config: LearningConfig
+) -> str:
+    """By what an expert proved itself; empty where it did not."""
+    if evidence.e_value >= least:
+        return E_PROCESS
+    return FIXED_SAMPLE if first and p <= config.evidence_level else ""
+
+
+def _short(
+    evidence: Evidence, least: float, p: float, *, route: str, config: LearningConfig
+) -> tuple[str, ...]:
+    """What the evidence lacks, or says against an expert."""
+    if evidence.e_worse >= config.evidence_to_demote:
+        return (f"evidence of {evidence.e_worse:.3g} says that it is worse than the price",)
+    if route:
+        return ()
+    return (f"its evidence is {evidence.e_value:.3g} of {least:.3g}, its adjusted p {p:.3g}",)
+
+
+def _cohort_s(horizon: str, config: LearningConfig) -> float:
+    """Forecasts that overlap are one bet: a cohort is never shorter than the horizon."""
+    return max(float(config.cohort_s), roster.HORIZON_S.get(horizon, 0.0))
+
+
+def _climb(
+    tested: Examples,
+    found: OutOfFold,
+    experts: Mapping[str, Tested],
+    fixed: Mapping[str, float],
     *,
     config: LearningConfig,
     cap: float,
-    rng: np.random.Generator,
+    seed: int,
+) -> Climbed:
+    return ladder.climb(
+        tested,
+        found.corrections,
+        found.experts,
+        admitted=frozenset(slug for slug, each in experts.items() if each.admitted),
+        fold=found.fold,
+        fixed=fixed,
+        cap=cap,
+        config=config,
+        rng=np.random.Generator(np.random.PCG64(seed)),
+    )
+
+
+def _gate_reasons(
+    tested: Examples, climbed: Climbed, *, horizon: str, config: LearningConfig
 ) -> tuple[str, ...]:
-    """The experts to follow: all of them only where they improve on the first rung."""
-    first = tuple(name for name in FIRST_RUNG if name in alone) or tuple(alone)
-    if len(first) == len(alone) or not tested.rows:
-        return first
-    base = corrected(tested.price, cap / 2 * _mean(alone, first))
-    more = corrected(tested.price, cap / 2 * _mean(alone, tuple(alone)))
-    whole = evidence.judge(
-        tested.y,
-        market=base,
-        model=more,
-        cell=np.zeros(tested.rows, dtype=np.int64),
-        event=tested.event,
-        min_events=config.min_events,
-        level=config.evidence_level,
-        resamples=config.bootstrap,
-        rng=rng,
-    )[0]
-    return tuple(alone) if whole.positive else first
-
-
-def _scores(
-    tested: Examples,
-    found: OutOfFold,
-    model: Floats,
-    *,
-    config: LearningConfig,
-    rng: np.random.Generator,
-) -> dict[str, Any]:
-    def of(rows: NDArray[np.bool_]) -> dict[str, Any]:
-        return metrics.score(
-            tested.y[rows],
-            market=tested.price[rows],
-            model=model[rows],
-            event=tested.event[rows],
-            rng=rng,
-            resamples=config.bootstrap,
-        ).as_json()
-
-    return {
-        "out_of_fold": of(np.ones(tested.rows, dtype=bool)),
-        "folds": {str(k): of(found.fold == k) for k in np.unique(found.fold)},
-        "sources": {
-            name: of(tested.source == k)
-            for k, name in enumerate(tested.sources)
-            if (tested.source == k).any()
-        },
-        "insufficient": found.folds < config.folds,
-    }
+    """Why the combination may not be served; none where it is the price itself."""
+    if np.array_equal(climbed.model, tested.price):
+        return ()
+    return gates.judge_model(tested, climbed.model, horizon=horizon, config=config).reasons

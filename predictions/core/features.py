@@ -1,76 +1,148 @@
 """Market histories → feature matrix, the same code live and in training; no row sees its future.
 
 A quote exists for a row from its `known_at` on. The look-back is part of the schema: what lies
-further back than `LOOKBACK_S` or `MAX_QUOTES` never matters, so a worker may leave it unread.
+further back than `LOOKBACK_S` never matters, so a worker may leave it unread. One definition serves
+both: sums that run along a market's history, of which every window takes the exact difference.
 """
+
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from markets.core.series import MarketFacts, QuoteSeries, Snapshots
-from predictions.core import kernels
+from markets.core.series import (
+    BookSeries,
+    Context,
+    MarketFacts,
+    MoodSeries,
+    NewsSeries,
+    QuoteSeries,
+    Snapshots,
+    SpotPaths,
+    TradeSeries,
+)
+from predictions.core import (
+    kernels,
+    kernels_context,
+    kernels_event,
+    kernels_quotes,
+    kernels_rows,
+)
 from predictions.core.cells import cells, domains
-from predictions.core.logits import logit
 from predictions.core.schema import (
     COLUMN,
     DOMAINS,
     FEATURES,
+    GROUPS,
     LOOKBACK_S,
-    MAX_QUOTES,
     NAMES,
     SCHEMA_HASH,
     columns,
 )
 
-__all__ = ["FEATURES", "LOOKBACK_S", "NAMES", "SCHEMA_HASH", "cells", "compute", "price_at"]
+__all__ = [
+    "FEATURES",
+    "LOOKBACK_S",
+    "NAMES",
+    "SCHEMA_HASH",
+    "cells",
+    "compute",
+    "price_at",
+    "warm",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-LAGS_S = np.array([300.0, 900.0, 3600.0, 14400.0, 86400.0])
-WINDOWS_S = np.array([3600.0, 14400.0, 86400.0])
+KINDS: Final = (
+    ("politics", "geopolitics"),
+    ("sports", "esports"),
+    ("crypto", "epoch"),
+    ("finance", "economics"),
+)
+MISSING: Final = tuple(f"missing_{group}" for group in GROUPS)
 
 
-def compute(series: QuoteSeries, facts: MarketFacts, snapshots: Snapshots) -> Floats:
+def _runs() -> Ints:
+    """Columns that count towards their group's share of missing ones: from, to, group."""
+    counted = [feature.name not in {*MISSING, "missing_share"} for feature in FEATURES]
+    group = [
+        list(GROUPS).index(f.group) if n else -1 for f, n in zip(FEATURES, counted, strict=True)
+    ]
+    edges = np.flatnonzero(np.diff(group, prepend=-2, append=-2))
+    runs = [(a, b, group[a]) for a, b in pairwise(edges) if group[a] >= 0]
+    return np.array(runs, dtype=np.int64)
+
+
+RUNS: Final = _runs()
+
+
+def compute(
+    series: QuoteSeries, facts: MarketFacts, snapshots: Snapshots, context: Context | None = None
+) -> Floats:
     """The features of every snapshot, float64[rows, len(FEATURES)]; NaN = missing.
 
-    `series` and `facts` describe the same markets in the same order. Markets of one event are
-    each other's context, so pass all of them even when asking about one.
+    `series`, `facts` and `context` describe the same markets in the same order; without a context
+    its features are missing. Markets of one event are each other's context, so pass all of them
+    even when asking about one.
     """
     if series.markets != facts.markets:
         raise ValueError(
             f"{series.markets} price histories but facts of {facts.markets} markets; "
             "pass both for the same markets in the same order"
         )
-    out = np.full((snapshots.rows, len(FEATURES)), np.nan)
-    if not snapshots.rows:
-        return out
-    quotes = (series.bid, series.ask, series.bid_depth, series.ask_depth, series.volume_24h)
-    kernels.quote_features(
-        series.starts,
-        series.known_at,
-        series.price,
-        logit(series.price),
-        quotes,
-        snapshots.market,
-        snapshots.as_of,
-        LOOKBACK_S,
-        MAX_QUOTES,
-        (LAGS_S, WINDOWS_S),
-        (
-            out[:, columns("book")],
-            out[:, columns("series")],
-            out[:, columns("flow")],
-            out[:, columns("quality")],
-        ),
-    )
-    _context(facts, snapshots, out)
-    _event(series, facts, snapshots, out)
-    _derived(out)
-    missing = np.isnan(out)
-    missing[:, COLUMN["missing_share"]] = False
-    out[:, COLUMN["missing_share"]] = missing.sum(axis=1) / (len(FEATURES) - 1)
+    out = np.empty((snapshots.rows, len(FEATURES)))
+    if snapshots.rows:
+        context = Context.nothing(facts.markets) if context is None else context
+        _quotes(series, snapshots, out)
+        _event(series, facts, snapshots, out)
+        kernels_context.fill(context, series, facts, snapshots, out)
+        _finish(facts, snapshots, out)
     return out
+
+
+def warm() -> None:
+    """Compile every kernel, or load them compiled: before anybody waits.
+
+    Kernels are compiled for types, so one market with one row of everything is enough; but of two
+    snapshots, for a slice of a matrix with one row is of another type.
+    """
+    once, starts = np.zeros(1), np.array([0, 1], dtype=np.int64)
+    series = QuoteSeries(
+        starts=starts,
+        known_at=once,
+        price=once + 0.5,
+        bid=once,
+        ask=once,
+        bid_depth=once,
+        ask_depth=once,
+        volume_24h=once,
+    )
+    facts = MarketFacts(
+        market_id=np.zeros(1, dtype=np.int64),
+        event=np.zeros(1, dtype=np.int64),
+        category=("",),
+        opens_at=once,
+        scheduled_end_at=once,
+        window_s=once,
+        epoch_start_at=once,
+        reference_price=once,
+        exclusive=np.zeros(1, dtype=np.bool_),
+    )
+    levels = np.zeros((1, 5, 2))
+    context = Context(
+        trades=TradeSeries(starts=starts, known_at=once, price=once, shares=once, taker=once),
+        books=BookSeries(starts=starts, known_at=once, bids=levels, asks=levels),
+        news=NewsSeries(starts=starts, known_at=once, published_at=once, sentiment=once),
+        moods=MoodSeries(starts=starts, known_at=once, skilled=once, whales=once),
+        spot=SpotPaths(assets=("",), starts=starts, known_at=once, price=once + 1.0),
+        asset=np.zeros(1, dtype=np.int64),
+        wording=np.empty((1, 0), dtype=np.float32),
+    )
+    asked = Snapshots(market=np.zeros(2, dtype=np.int64), as_of=np.zeros(2))
+    compute(series, facts, asked, context)
+    price_at(series, asked, 0.0)
 
 
 def price_at(series: QuoteSeries, snapshots: Snapshots, max_age_s: float | Floats) -> Floats:
@@ -89,34 +161,51 @@ def price_at(series: QuoteSeries, snapshots: Snapshots, max_age_s: float | Float
     return prices
 
 
-def _context(facts: MarketFacts, snapshots: Snapshots, out: Floats) -> None:
-    at, market = snapshots.as_of, snapshots.market
-    opened = at - facts.opens_at[market]
-    opened[opened < 0] = np.nan
-    left = np.maximum(facts.scheduled_end_at[market] - at, 0.0)
-    epoch = at - facts.epoch_start_at[market]
-    window = np.where(facts.window_s[market] > 0, facts.window_s[market], np.nan)
-    out[:, COLUMN["open_for_log"]] = np.log1p(opened)
-    out[:, COLUMN["time_left_log"]] = np.log1p(left)
-    out[:, COLUMN["hours_left"]] = left / 3600
-    life = opened + left
-    life[life <= 0] = np.nan
-    out[:, COLUMN["life_elapsed"]] = opened / life
-    out[:, COLUMN["epoch_elapsed"]] = np.clip(epoch / window, 0, 1)
-    out[:, COLUMN["epoch_left_s"]] = np.clip(window - epoch, 0, window)
-    angle = 2 * np.pi * (at % 86400) / 86400
-    out[:, COLUMN["hour_sin"]], out[:, COLUMN["hour_cos"]] = np.sin(angle), np.cos(angle)
-    # The epoch began on a Thursday: day 2 and 3 of each seven are Saturday and Sunday.
-    out[:, COLUMN["weekend"]] = np.isin((at // 86400) % 7, (2, 3))
-    out[:, COLUMN["exclusive"]] = facts.exclusive[market]
-    domain = domains(facts)[market]
-    for name, among in (
-        ("is_politics", ("politics", "geopolitics")),
-        ("is_sports", ("sports", "esports")),
-        ("is_crypto", ("crypto", "epoch")),
-        ("is_finance", ("finance", "economics")),
-    ):
-        out[:, COLUMN[name]] = np.isin(domain, [DOMAINS.index(each) for each in among])
+def _grouped(*keys: Ints | Floats) -> tuple[Ints, Ints]:
+    """Rows in the order of `keys`, and where each run of equal keys starts, its end included."""
+    rows = len(keys[0])
+    order = np.lexsort(keys[::-1])
+    new = np.zeros(max(rows - 1, 0), dtype=bool)
+    for key in keys:
+        new |= np.diff(key[order]) != 0
+    return order, np.concatenate(([0], np.flatnonzero(new) + 1, [rows]))
+
+
+def _quotes(series: QuoteSeries, snapshots: Snapshots, out: Floats) -> None:
+    kernels_quotes.quote_features(
+        series.starts,
+        series.known_at,
+        (
+            series.price,
+            series.bid,
+            series.ask,
+            series.bid_depth,
+            series.ask_depth,
+            series.volume_24h,
+        ),
+        _grouped(snapshots.market),
+        (snapshots.market, snapshots.as_of),
+        tuple(columns(group).start for group in ("book", "series", "flow", "quality")),
+        out,
+    )
+
+
+def _finish(facts: MarketFacts, snapshots: Snapshots, out: Floats) -> None:
+    domain = domains(facts)
+    kinds = [np.isin(domain, [DOMAINS.index(each) for each in among]) for among in KINDS]
+    kernels_rows.finish(
+        (facts.opens_at, facts.scheduled_end_at, facts.epoch_start_at, facts.window_s),
+        np.column_stack([facts.exclusive, *kinds]).astype(np.float64),
+        (snapshots.market, snapshots.as_of),
+        RUNS,
+        (
+            COLUMN["open_for_log"],
+            columns("derived").start,
+            COLUMN[MISSING[0]],
+            COLUMN["missing_share"],
+        ),
+        out,
+    )
 
 
 def _event(series: QuoteSeries, facts: MarketFacts, snapshots: Snapshots, out: Floats) -> None:
@@ -125,42 +214,15 @@ def _event(series: QuoteSeries, facts: MarketFacts, snapshots: Snapshots, out: F
     events, event_of = np.unique(event, return_inverse=True)
     by_event = np.argsort(event_of, kind="stable")
     starts = np.searchsorted(event_of[by_event], np.arange(len(events) + 1))
-    of_row = event_of[snapshots.market]
-    order = np.lexsort((snapshots.as_of, of_row))
-    new = np.diff(of_row[order]) != 0
-    new |= np.diff(snapshots.as_of[order]) != 0
-    groups = np.concatenate(([0], np.flatnonzero(new) + 1, [len(order)]))
-    kernels.event_features(
-        series.starts,
-        series.known_at,
-        series.price,
-        (facts.opens_at, facts.scheduled_end_at, facts.exclusive),
+    # An epoch's price to beat is no rung, and is told only when the epoch starts.
+    strikes = np.where(np.isfinite(facts.window_s), np.nan, facts.reference_price)
+    kernels_event.event_features(
+        (series.starts, series.known_at, series.price),
+        (facts.opens_at, facts.scheduled_end_at, strikes),
+        facts.exclusive,
         (event_of, starts, by_event),
-        (order, groups),
-        snapshots.market,
-        snapshots.as_of,
-        LOOKBACK_S,
-        MAX_QUOTES,
-        out[:, COLUMN["event_markets"] : COLUMN["event_share"] + 1],
+        _grouped(event_of[snapshots.market], snapshots.as_of),
+        (snapshots.market, snapshots.as_of),
+        COLUMN["event_markets"],
+        out,
     )
-
-
-def _derived(out: Floats) -> None:
-    def of(name: str) -> Floats:
-        return out[:, COLUMN[name]]
-
-    def over(top: Floats, bottom: Floats) -> Floats:
-        ratio: Floats = np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
-        return ratio
-
-    hour, day, spread = of("return_1h"), of("return_24h"), of("spread")
-    out[:, COLUMN["distance_to_half"]] = np.abs(of("mid") - 0.5)
-    out[:, COLUMN["logit_abs"]] = np.abs(of("logit"))
-    out[:, COLUMN["acceleration"]] = hour - of("return_4h") / 4
-    to_end = of("volatility_24h") * np.sqrt(of("hours_left"))
-    out[:, COLUMN["volatility_to_end"]] = to_end
-    out[:, COLUMN["logit_in_volatility"]] = over(of("logit_abs"), to_end)
-    on_logit = over(spread, of("outcome_variance"))
-    out[:, COLUMN["spread_in_volatility"]] = over(on_logit, of("volatility_1h"))
-    out[:, COLUMN["trend_agreement"]] = np.sign(hour) * np.sign(day)
-    out[:, COLUMN["pressure"]] = of("depth_imbalance") * spread / 2

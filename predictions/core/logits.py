@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 CLIP: Final = 0.005
+MOST: Final = 20.0  # log odds; further than that no correction moves anything
 
 
 def logit(price: Floats) -> Floats:
@@ -27,6 +28,6 @@ def corrected(price: Floats, correction: Floats) -> Floats:
 
     Works on the odds of the unclipped price, so it stays within (0, 1) and keeps 0 and 1.
     """
-    lift = np.exp(np.clip(correction, -20.0, 20.0))
+    lift = np.exp(np.clip(correction, -MOST, MOST))
     moved = price * lift / (1.0 - price + price * lift)
     return np.where(correction == 0.0, price, moved)

@@ -20,6 +20,7 @@ LISTS = [
     "api_markets", "api_predictions", "api_experts", "api_signals", "api_intents", "api_orders",
     "api_trades", "api_positions", "api_equity", "api_decisions", "api_halts", "api_trainings",
     "api_backtests", "api_live_markets", "api_news", "api_calendar", "api_whales", "api_notices",
+    "api_scores", "api_trust", "api_drift",
 ]  # fmt: skip
 OPEN_TO_ALL = {"api_health"}
 CONTRACT = Path(__file__).resolve().parents[2] / "docs" / "openapi.yaml"

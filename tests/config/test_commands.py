@@ -15,8 +15,10 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from config import doctor
-from config.kernel import heartbeats
+from config.kernel import audit, heartbeats
 from config.management.commands.funnel import moment
+from predictions import registry
+from predictions.models import Expert
 from tests import factories as make
 
 pytestmark = pytest.mark.django_db
@@ -149,6 +151,52 @@ def test_status_as_json_tells_a_program_that_something_is_wrong() -> None:
     assert code == 1
     assert body["state"] == "HALTED"
     assert body["late"] == ["beat"]
+
+
+def gate_suspended() -> None:
+    registry.ensure_experts()
+    version = make.ModelVersionFactory(expert=Expert.objects.get(slug="gate"))
+    Expert.objects.filter(slug="gate").update(state="SUSPENDED", served=version)
+
+
+def test_status_says_that_forecasts_are_the_price_and_lists_the_newest_alerts() -> None:
+    gate_suspended()
+    text = "no expert is in service"
+    audit.record(
+        "alert.raised",
+        actor="review",
+        subject="experts:none-active",
+        data={"text": text},
+        as_of=timezone.now() - timedelta(minutes=5),
+    )
+
+    printed = run("status")[1]
+    body = json.loads(run("status", "--json")[1])
+
+    assert "Forecasts: the market price; the gate is SUSPENDED" in " ".join(printed.split())
+    assert text in printed
+    assert body["gate"] == "SUSPENDED"
+    assert [alert["text"] for alert in body["alerts"]] == [text]
+
+
+def test_a_suspended_gate_is_a_warning_whose_remedy_is_a_command(venue: type[Venue]) -> None:
+    gate_suspended()
+
+    findings = {f.check: f for f in doctor.examine(as_of=timezone.now()).findings}
+
+    assert findings["experts"].level == doctor.WARNING
+    assert "market price" in findings["experts"].detail
+    assert "experts promote gate" in findings["experts"].remedy
+
+
+@pytest.mark.parametrize(("beating", "step"), [(True, "manage.py status"), (False, "make up")])
+def test_the_next_step_of_what_runs_is_not_to_start_it(beating: bool, step: str) -> None:
+    level = doctor.OK if beating else doctor.FAILED
+    beats = doctor.Finding(check="heartbeats", level=level, detail="", remedy="start it: `make up`")
+
+    report = doctor.Report(mode="PAPER", findings=(beats,), unmet_for_live=())
+
+    assert step in report.next_step
 
 
 def test_status_as_json_holds_what_status_prints_and_every_cent() -> None:

@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from config.kernel.models import DomainEvent, Heartbeat
+from mlops import lifecycle
 from risk import equity
 from risk.models import Halt, TradingState
 from tests import factories as make
@@ -180,6 +181,38 @@ def test_an_expert_moves_by_hand_with_reason_and_author(client: Client) -> None:
     assert (moved.actor, "it drifts" in moved.evidence) == ("grace", True)
 
 
+def test_a_move_is_chosen_and_tells_afterwards_why_it_was_made(client: Client) -> None:
+    version = make.ModelVersionFactory(expert__slug="bias", expert__algorithm="recalibration")
+    expert = version.expert
+    expert.served, expert.state = version, "SHADOW"
+    expert.save()
+    told = {
+        "training": True, "training_run": 3, "admitted": True, "events": 3851, "threshold": 320.0,
+        "route": "first training, fixed sample", "p_value": 1e-9, "hold_out": {"skill": 0.015},
+    }  # fmt: skip
+    lifecycle.move(
+        "bias", to="ACTIVE", version=version, evidence=told, actor="training", as_of=make.NOW
+    )
+
+    page = client.get(reverse("admin:predictions_expert_change", args=["bias"])).content.decode()
+
+    assert '<option value="" selected>Choose a move…</option>' in page
+    assert (
+        "training 3 · admitted by first training · skill +1.5 % on 3,851 events · adjusted p &lt; "
+        "0.0001" in page
+    )
+    assert "hold_out" not in page
+
+
+def test_experts_in_service_are_listed_first(client: Client) -> None:
+    for slug, state in (("aaa", "UNTRAINED"), ("mmm", "SUSPENDED"), ("zzz", "ACTIVE")):
+        make.ExpertFactory(slug=slug, name=f"The {slug}", state=state, algorithm="price")
+
+    page = client.get(reverse("admin:predictions_expert_changelist")).content.decode()
+
+    assert page.index("The zzz") < page.index("The mmm") < page.index("The aaa")
+
+
 def test_a_move_that_is_not_possible_says_why(client: Client) -> None:
     make.ExpertFactory(slug="bias", state="UNTRAINED")
 
@@ -190,6 +223,21 @@ def test_a_move_that_is_not_possible_says_why(client: Client) -> None:
     )
 
     assert "no trained version" in page.content.decode()
+
+
+def test_an_unknown_expert_is_not_found(client: Client) -> None:
+    address = reverse("admin:expert_move", args=["nobody"])
+
+    assert client.post(address, {"verb": "PROMOTE", "reason": "now"}).status_code == 404
+
+
+@pytest.mark.parametrize("manifest", ["[" * 100_000, '{"body":{},"hmac":"\\ud800"}'])
+def test_a_spoilt_manifest_is_shown_as_it_is(client: Client, manifest: str) -> None:
+    version = make.ModelVersionFactory(manifest=manifest)
+
+    page = client.get(reverse("admin:predictions_modelversion_change", args=[version.pk]))
+
+    assert page.status_code == 200
 
 
 def test_staff_without_the_right_cannot_move_an_expert() -> None:

@@ -13,6 +13,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from config import beat
 from config.celery import QUEUES, app
 from config.kernel.models import Heartbeat
+from config.scheduler import LeaderScheduler
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -70,7 +71,7 @@ def test_the_trading_settings_choose_the_period_of_the_cycle():
 @pytest.mark.django_db(transaction=True)  # the scheduler closes connections
 def test_a_new_period_of_the_cycle_holds_without_a_restart(own_state):
     beat.sync(demo=False, prune=False)
-    scheduler = beat.LeaderScheduler(app=app, lazy=False)
+    scheduler = LeaderScheduler(app=app, lazy=False)
     scheduler.tick()
     assert scheduler.schedule["cycle"].schedule.run_every == timedelta(seconds=300)
 
@@ -140,7 +141,7 @@ def own_state(tmp_path: Path, monkeypatch) -> None:
 @pytest.mark.django_db(transaction=True)  # the scheduler closes connections
 def test_a_run_is_written_down_before_its_message_goes_out(own_state):
     beat.sync(demo=True, prune=False)
-    scheduler = beat.LeaderScheduler(app=app, lazy=False)
+    scheduler = LeaderScheduler(app=app, lazy=False)
     scheduler.tick()
     entry = scheduler.schedule["cycle"]
 
@@ -156,10 +157,10 @@ def test_a_run_is_written_down_before_its_message_goes_out(own_state):
 @pytest.mark.django_db(transaction=True)  # the scheduler closes connections
 def test_the_second_beat_waits_and_reads_the_rows_anew_when_it_takes_over(own_state):
     beat.sync(demo=True, prune=False)
-    first = beat.LeaderScheduler(app=app, lazy=False)
-    second = beat.LeaderScheduler(app=app, lazy=False)
+    first = LeaderScheduler(app=app, lazy=False)
+    second = LeaderScheduler(app=app, lazy=False)
     first.tick()
-    assert second.tick() == beat.LeaderScheduler.STANDBY_S
+    assert second.tick() == LeaderScheduler.STANDBY_S
     assert not second.leading
     ran = first.reserve(first.schedule["cycle"]).last_run_at
 

@@ -122,6 +122,7 @@ def party(state_dir: Path, name: str) -> subprocess.Popen[str]:
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "config.settings.test",
         "STATE_DIR": str(state_dir),
+        "PYTEST_XDIST_WORKER": "",  # a worker of the suite would be an installation of its own
         "PYTHONPATH": str(ROOT),
     }
     return subprocess.Popen(

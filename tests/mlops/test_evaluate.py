@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -110,7 +111,7 @@ def test_scores_equal_a_count_by_hand(tmp_path: Path) -> None:
 
 
 def test_only_decisions_after_the_served_versions_data_count(tmp_path: Path) -> None:
-    past = world(events=1300, slope=2.0)
+    past = world(events=1300, slope=1.6)
     bound = START + 900 * 4 * 3600
     until = datetime.fromtimestamp(bound, tz=UTC)
     path = folder(tmp_path / "made", past)
@@ -131,17 +132,17 @@ def test_only_decisions_after_the_served_versions_data_count(tmp_path: Path) -> 
 def test_a_version_that_saw_everything_has_nothing_to_show_and_says_what_to_do(
     tmp_path: Path, capsys
 ) -> None:
-    path = folder(tmp_path / "made", world(events=300))
+    path = folder(tmp_path / "made", world(events=700, slope=1.6))
     train.run(until=None, seed=7, as_of=NOW, history=history.load(path))
 
-    call_command("evaluate", str(path))
+    assert scored(path) == 2
 
     assert "train --until an earlier" in capsys.readouterr().out
     assert evaluate.run(path, as_of=NOW)["pooled"]["skill"] is None
 
 
 def test_chunks_do_not_change_the_forecast(tmp_path: Path, monkeypatch) -> None:
-    past = world(events=1200, slope=2.0)
+    past = world(events=1200, slope=1.6)
     train.run(until=None, seed=7, as_of=NOW, history=past)
     config = LearningSettings.objects.current(as_of=NOW).as_config()
     settings_ = PredictionSettings.objects.current(as_of=NOW).as_config()
@@ -161,21 +162,48 @@ def test_chunks_do_not_change_the_forecast(tmp_path: Path, monkeypatch) -> None:
 def test_the_command_prints_json_and_a_table(tmp_path: Path, capsys) -> None:
     path = folder(tmp_path / "made", world(events=30))
 
-    call_command("evaluate", str(path), "--json")
+    assert scored(path, "--json") == 2
     assert set(json.loads(capsys.readouterr().out)["pooled"]) >= KEYS
-    call_command("evaluate", str(path))
+    assert scored(path) == 2
     assert "No version is served" in capsys.readouterr().out
 
 
 def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="nowhere") as refusal:
-        call_command("evaluate", str(tmp_path / "nowhere"))
+    for more in ((), ("--hold-out", "0.2"), ("--audit-leaks", "2")):
+        with pytest.raises(CommandError, match="nowhere") as refusal:
+            call_command("evaluate", str(tmp_path / "nowhere"), *more)
 
-    assert refusal.value.returncode == 1
+        assert refusal.value.returncode == 2
+
+
+@pytest.mark.parametrize(("verdict", "code"), [("safe", 0), ("unsafe", 1), ("insufficient", 2)])
+def test_the_exit_code_is_the_verdict(
+    tmp_path: Path, capsys, monkeypatch, verdict: str, code: int
+) -> None:
+    path = folder(tmp_path / "made", world(events=30))
+    real = evaluate.run
+
+    def judged(*args, **named) -> dict[str, Any]:
+        found = real(*args, **named)
+        return found | {"safety": found["safety"] | {"verdict": verdict}}
+
+    monkeypatch.setattr(evaluate, "run", judged)
+
+    assert scored(path) == code
+    assert "Safety: " + verdict in capsys.readouterr().out
+
+
+def scored(path: Path, *more: str) -> int:
+    """The exit code of `evaluate`."""
+    try:
+        call_command("evaluate", str(path), *more)
+    except CommandError as said:
+        return said.returncode
+    return 0
 
 
 def test_a_hold_out_learns_from_the_earlier_part_and_registers_nothing(tmp_path: Path) -> None:
-    past = world(events=1500, slope=2.0)
+    past = world(events=1500, slope=1.6)
 
     found = holdout.run(past, share=0.2, seed=7, as_of=NOW)
 
@@ -206,6 +234,6 @@ def test_the_command_shows_a_dash_where_a_figure_has_no_value(
 
     monkeypatch.setattr(evaluate, "run", without)
 
-    call_command("evaluate", str(path))
+    assert scored(path) == 2
 
     assert "– … –" in capsys.readouterr().out

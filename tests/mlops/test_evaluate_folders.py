@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from markets import history
 from mlops import evaluate, holdout, labels
@@ -79,7 +79,8 @@ def test_a_person_reads_the_same_warnings(
 ) -> None:
     (recorded / "simulated.json").write_text("{}")
 
-    call_command("evaluate", str(recorded))
+    with pytest.raises(CommandError, match=r"insufficient: .* of 2,000 that a verdict needs"):
+        call_command("evaluate", str(recorded))
     printed = capsys.readouterr().out
 
     assert "own stamp, hindsight" in printed

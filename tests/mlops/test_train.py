@@ -11,13 +11,15 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from config.kernel import jobs, revise
-from config.kernel.models import Job
+from config.kernel.models import DomainEvent, Job
 from markets.history import History
-from mlops import labels, lifecycle, tasks, train
-from mlops.models import LearningSettings, TrainingRun
+from mlops import champion, labels, lifecycle, tasks, train
+from mlops.core import gates
+from mlops.models import CohortScore, LearningSettings, TrainingRun
 from predictions import registry
-from predictions.core import ensemble
+from predictions.core import ensemble, estimators, features, roster
 from predictions.models import Expert, PredictionSettings
+from tests.factories import MarketFactory, PredictionFactory, ResolutionFactory
 from tests.mlops.worlds import START, world
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -25,8 +27,15 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def small(tmp_path: Path, settings) -> None:
-    settings.ENV = replace(settings.ENV, artefact_dir=tmp_path, archive_dir=tmp_path / "archive")
+def small(tmp_path: Path, settings, monkeypatch) -> None:
+    settings.ENV = replace(
+        settings.ENV,
+        artefact_dir=tmp_path,
+        archive_dir=tmp_path / "archive",
+        state_dir=tmp_path,
+    )
+    few = ("recalibration", "sports", "ends-today", "ahead-1h")
+    monkeypatch.setattr(roster, "MEMBERS", tuple(roster.BY_SLUG[slug] for slug in few))
     registry.forget()
     revise.settings(
         LearningSettings,
@@ -36,6 +45,9 @@ def small(tmp_path: Path, settings) -> None:
             "min_events": 60,
             "min_rows": 200,
             "min_cell_events": 100,
+            "min_markets": 60,
+            # What is planted is a market that errs by far more than real ones.
+            "max_skill": 0.3,
         },
         author=None,
         reason="small synthetic histories",
@@ -67,6 +79,7 @@ def test_only_what_was_known_by_the_bound_is_learned() -> None:
     bound = datetime.fromtimestamp(START + 300 * 4 * 3600, tz=UTC)
 
     row = trained(world(events=600), until=bound)
+    assert row.error == ""
 
     assert row.version is not None
     assert row.version.data_until <= bound
@@ -102,24 +115,104 @@ def test_a_broken_training_is_a_failed_row_and_frees_the_next_one() -> None:
 
 
 def test_two_trainings_never_run_at_once() -> None:
-    jobs.start(train.KIND, "outcome", as_of=NOW)
+    jobs.start(train.KIND, train.KEY, as_of=NOW)
 
     with pytest.raises(jobs.AlreadyRunning):
         trained(world(events=300))
 
 
-def test_a_second_training_serves_its_own_version_and_a_rollback_the_first() -> None:
+def test_a_second_training_that_gains_no_more_waits_as_challenger() -> None:
     first = trained(world(events=900, slope=2.0))
+    Expert.objects.update(validated_at=NOW - timedelta(hours=5))
     second = trained(world(events=1000, slope=2.0))
+
+    gate = Expert.objects.get(slug="gate")
+    contest = json.loads(second.card)["contest"]
+    assert contest["events"] == 100
+    assert contest["champion_held"]
+    assert gate.validated_at == NOW
+    assert contest["challenger_gain"] < 1.01 * contest["champion_gain"]
+    assert gate.served == first.version
+    assert gate.challenger == second.version
+
+    told = {"evidence": {"reason": "test"}, "actor": "ada", "as_of": NOW}
+    lifecycle.promote("gate", version=second.version, **told)
+    lifecycle.rollback("gate", **told)
+
     served = registry.served()
     assert served is not None
-    assert served.version == second.version_id
+    assert served.version == first.version_id
 
-    lifecycle.rollback("gate", evidence={"reason": "test"}, actor="ada", as_of=NOW)
 
-    again = registry.served()
-    assert again is not None
-    assert again.version == first.version_id
+@pytest.mark.parametrize(
+    ("gain", "best", "events", "expired", "takes_over"),
+    [
+        (0.0101, 0.01, 50, False, True),
+        (0.0100, 0.01, 50, False, False),
+        (0.0100, 0.01, 50, True, True),
+        (0.0099, 0.01, 50, True, False),
+        (0.0, 0.0, 50, False, True),
+        (-0.001, 0.0, 50, False, False),
+        (0.05, 0.0, 49, True, False),
+    ],
+)
+def test_a_challenger_must_gain_a_hundredth_more_than_the_champion_on_enough_events(
+    gain, best, events, expired, takes_over
+) -> None:
+    config = LearningSettings(version=0).as_config()
+
+    found, _ = champion.decided(gain, best, events=events, expired=expired, config=config)
+
+    assert found is takes_over
+
+
+def test_a_champion_is_not_validated_by_a_contest_on_too_few_later_events() -> None:
+    trained(world(events=900, slope=2.0))
+    before = NOW - timedelta(hours=5)
+    Expert.objects.update(validated_at=before)
+
+    second = trained(world(events=930, slope=2.0))
+
+    gate = Expert.objects.get(slug="gate")
+    assert gate.challenger == second.version
+    assert "nothing new to judge by" in json.loads(second.card)["contest"]["reason"]
+    assert gate.validated_at == before
+
+
+def test_nan_training_marks_failed_and_alerts(monkeypatch) -> None:
+    monkeypatch.setattr(
+        estimators.Recalibration, "correction", lambda _self, x, _logit, _cell: x[:, 0] * np.nan
+    )
+
+    with pytest.raises(gates.NotFinite):
+        trained(world(events=300))
+
+    row = TrainingRun.objects.get()
+    alert = DomainEvent.objects.get(kind="alert.raised")
+    assert row.status == TrainingRun.Status.FAILED
+    assert row.version is None
+    assert "not finite" in row.error
+    assert alert.subject == f"training:{row.pk}"
+
+
+def test_out_of_fold_scores_of_every_member_are_kept_by_day() -> None:
+    row = trained(world(events=600, slope=2.0))
+
+    scores = CohortScore.objects.filter(expert="recalibration", source="OOF")
+    tested = json.loads(row.card)["experts"]["recalibration"]["hold_out"]["events"]
+    assert sum(scores.values_list("events", flat=True)) == tested
+    assert all(0 <= score.reach <= 1 for score in scores)
+    assert sum(s.events * (s.brier_market - s.brier_expert) for s in scores) > 0
+
+
+def test_a_price_horizon_is_trained_and_says_why_it_is_not_served() -> None:
+    row = trained(world(events=600, hours=12), horizon="1h")
+
+    assert row.error == ""
+    assert row.version is not None
+    assert row.version.expert_id == "gate-1h"
+    assert set(json.loads(row.card)["experts"]) == {"ahead-1h"}
+    assert Expert.objects.get(slug="ahead-1h").state == "SHADOW"
 
 
 def test_a_suspended_gate_is_trained_but_not_served() -> None:
@@ -154,6 +247,42 @@ def test_training_waits_for_enough_new_answers() -> None:
     trained(world(events=300))
 
     assert train.when_due(as_of=NOW + timedelta(hours=1)) is None
+
+
+def ran(**values) -> TrainingRun:
+    told = {"started_at": NOW, "status": "REFUSED", "seed": 1, "code_version": "t"}
+    return TrainingRun.objects.create(**{**told, **values})
+
+
+def test_a_look_at_the_past_or_by_a_clock_ahead_does_not_put_off_the_next_training() -> None:
+    day = timedelta(days=1)
+    one = {"min_new_labels": 1}
+    revise.settings(LearningSettings, one, author=None, reason="one will do", as_of=NOW - day)
+    market = MarketFactory()
+    PredictionFactory(market=market, as_of=NOW - 3 * day, schema_hash=features.SCHEMA_HASH)
+    answer = {"resolved_at": NOW - 2 * day, "received_at": NOW - 2 * day}
+    ResolutionFactory(market=market, strength="official", **answer)
+
+    past = train.run(until=NOW - 9 * day, seed=None, as_of=NOW)
+    assert past.status == TrainingRun.Status.REFUSED
+    assert train.is_due("outcome", as_of=NOW)
+
+    ran(started_at=NOW - day)
+    assert not train.is_due("outcome", as_of=NOW)
+
+    TrainingRun.objects.all().delete()
+    ran(started_at=NOW + 400 * day)
+    assert train.is_due("outcome", as_of=NOW)
+
+
+def test_a_training_whose_process_was_killed_is_told_as_failed_by_the_next() -> None:
+    killed = ran(status="RUNNING", started_at=NOW - timedelta(days=1))
+
+    train.run(until=None, seed=None, as_of=NOW)
+
+    killed.refresh_from_db()
+    assert (killed.status, killed.error) == (TrainingRun.Status.FAILED, "its process died")
+    assert killed.finished_at == NOW
 
 
 def test_a_bundle_for_a_replay_is_fitted_without_a_row() -> None:
@@ -245,15 +374,35 @@ def test_the_command_says_that_no_domain_showed_evidence(capsys, monkeypatch) ->
     assert "the forecast is the market price" in capsys.readouterr().out
 
 
-def test_the_task_trains_and_leaves_where_another_one_runs(monkeypatch) -> None:
-    monkeypatch.setattr(train.archive, "load", lambda **_: world(events=300))
+def test_training_single_flight() -> None:
+    jobs.start(train.KIND, train.KEY, as_of=timezone.now())
 
-    tasks.train(unknown="tolerated")
-    assert TrainingRun.objects.get().status == TrainingRun.Status.SUCCEEDED
-    TrainingRun.objects.all().delete()
-    jobs.start(train.KIND, "outcome", as_of=timezone.now())
-    tasks.train()
+    with pytest.raises(CommandError, match="SKIPPED_LOCKED") as refusal:
+        call_command("train", "--horizon", "1h")
+
+    assert refusal.value.returncode == 1
     assert not TrainingRun.objects.exists()
+
+
+def test_dead_trainer_lock_recovers() -> None:
+    left = jobs.start(train.KIND, train.KEY, as_of=NOW - timedelta(hours=1))
+
+    row = trained(world(events=300))
+
+    assert row.status == TrainingRun.Status.SUCCEEDED
+    left.refresh_from_db()
+    assert left.status == Job.Status.DONE
+
+
+def test_a_training_of_the_worker_that_breaks_breaks_alone(monkeypatch) -> None:
+    assert tasks._in_a_child("train", "--horizon", "nonsense") == 2
+
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(tasks, "_in_a_child", lambda *arguments: asked.append(arguments))
+    tasks.train(unknown="tolerated")
+    tasks.train_first()
+
+    assert asked == [("train", "--due", "--horizon", "all")]
 
 
 @pytest.mark.parametrize("seed", ["-1", str(2**31)])

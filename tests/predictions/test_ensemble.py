@@ -1,14 +1,25 @@
 """The combination follows experts as far as evidence carries, and is the price everywhere else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from predictions.core.contracts import PredictionConfig
-from predictions.core.ensemble import EXPERTS, PRICE, RECALIBRATED, Blend, Bundle, forecast
+from predictions.core.combination import Fixed, Stack
+from predictions.core.ensemble import (
+    EXPERTS,
+    PRICE,
+    RECALIBRATED,
+    Blend,
+    Bundle,
+    forecast,
+)
 from predictions.core.estimators import PriceExpert, Recalibration
 from predictions.core.logits import corrected, sigmoid
 from predictions.core.schema import SCHEMA_HASH
 from predictions.core.uncertainty import PriceErrors
+from predictions.models import PredictionSettings
+from tests.predictions.fitted import fitted
 
 ALL = frozenset({0, 1})
 
@@ -24,8 +35,8 @@ class Shift(PriceExpert):
 
 
 def config(**changes):
-    values = {"version": 3, "enable_ml": True, "correction_cap": 0.7, "max_quote_age_s": 3600}
-    return PredictionConfig(**{**values, **changes})
+    values = PredictionSettings(version=3).as_config()
+    return replace(values, **changes)
 
 
 def history(n=4000, *, seed=1, skill=0.4):
@@ -38,7 +49,7 @@ def history(n=4000, *, seed=1, skill=0.4):
 
 
 def blended(price, y, move, *, event=None, allowed=ALL, cap=0.7, **experts):
-    return Blend.fit(
+    return fitted(
         experts or {"recalibration": move},
         price,
         y,
@@ -49,13 +60,28 @@ def blended(price, y, move, *, event=None, allowed=ALL, cap=0.7, **experts):
     )
 
 
-def blend(**changes):
+def blend(*, weight=0.4, alone=0.2, experts=("lightgbm-residual", "recalibration"), **changes):
+    """Experts of equal weight; without one of them, the recalibrated price."""
+    k = len(experts)
+    several = Fixed(
+        source=EXPERTS,
+        proportion=(1.0,) * k,
+        group=tuple(range(k)),
+        weight=weight,
+        error=0.1,
+        domains={},
+    )
+    recalibrated = Fixed(
+        source=RECALIBRATED,
+        proportion=tuple(float(name == "recalibration") for name in experts),
+        group=tuple(range(k)),
+        weight=alone,
+        error=0.05,
+        domains={},
+    )
     values = {
-        "experts": ("lightgbm-residual", "recalibration"),
-        "weight": 0.4,
-        "weight_error": 0.1,
-        "alone": 0.2,
-        "alone_error": 0.05,
+        "experts": experts,
+        "rungs": (several, recalibrated),
         "cells": (0, 1),
         "errors": PriceErrors.fit(np.full(500, 0.4), np.ones(500) * 0.4, event=np.arange(500)),
     }
@@ -97,7 +123,7 @@ def test_a_skilled_expert_earns_its_weight_and_more_events_earn_more():
 
     assert small.weight < large.weight <= 0.7
     assert large.weight > 0.3
-    assert 0 < large.weight_error < 0.3
+    assert 0 < large.rungs[0].error < 0.3
 
 
 def test_the_weight_never_passes_the_cap():
@@ -132,7 +158,7 @@ def test_rows_without_a_price_a_label_or_a_correction_are_left_out():
 def test_no_history_at_all_is_the_price():
     found = blended(*(np.array([]) for _ in range(3)))
 
-    assert (found.weight, found.alone) == (0.0, 0.0)
+    assert [rung.total for rung in found.rungs] == [0.0, 0.0]
 
 
 def test_a_blend_reads_back_as_it_was_written():
@@ -153,8 +179,11 @@ def test_experts_together_move_the_price_by_their_weighted_mean():
     assert (made.sigma > 0).all()
 
 
-def test_a_missing_expert_leaves_the_recalibrated_price():
-    made = ask(bundle(members={"recalibration": Shift(0.4)}), [0.3])
+def test_without_experts_of_the_highest_rung_the_recalibrated_price_is_next():
+    stack = Stack(weight=(0.4, 0.0), error=(0.1, 0.0), cap=0.7)
+    rungs = (stack, blend().rungs[1])
+
+    made = ask(bundle(blend=blend(rungs=rungs), members={"recalibration": Shift(0.4)}), [0.3])
 
     assert made.source.tolist() == [RECALIBRATED]
     assert made.weights == pytest.approx({"market": 0.8, "recalibration": 0.2})
@@ -232,4 +261,4 @@ def test_recalibration_is_the_expert_that_stands_alone():
 
     found = blended(price, y, move, **{Recalibration.kind: move, "lightgbm-residual": -2 * move})
 
-    assert found.weight == 0 < found.alone
+    assert found.weight == 0 < found.rungs[1].total

@@ -1,38 +1,60 @@
 """One suite for every expert: what it learns is a finite, repeatable correction to the price."""
 
+import json
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from predictions.core import onnx_graph, restraint, sealed, text
 from predictions.core.boosting import CorruptModel
 from predictions.core.cells import BUCKETS
 from predictions.core.estimators import (
+    ALGORITHM_OF_KIND,
     KINDS,
     Estimator,
     PriceExpert,
     Recalibration,
     ResidualBooster,
+    importance,
+    make,
     parse,
 )
+from predictions.core.learned import ParityLost
 from predictions.core.logits import CLIP, corrected, logit, sigmoid
+from predictions.core.neural import Preparation
+from predictions.core.roster import MEMBERS
 
-experts = pytest.mark.parametrize("expert", list(KINDS.values()), ids=list(KINDS))
+FACTORIES = {
+    algorithm: partial(make, algorithm, **({"columns": (1, 2)} if algorithm == "text" else {}))
+    for algorithm in ALGORITHM_OF_KIND.values()
+}
+LEARNED = ("lightgbm", "xgboost", "forest", "mlp", "text")
+experts = pytest.mark.parametrize("expert", list(FACTORIES.values()), ids=list(FACTORIES))
+learned = pytest.mark.parametrize("expert", [FACTORIES[name] for name in LEARNED], ids=LEARNED)
+NAMES = ("odds", "signal", "quiet", "still", "mute")
 
 
-def lesson(n=4000, *, seed=1, slope=1.0, shift=0.0, planted=0.0):
-    """Examples whose true log odds are shift + slope·ℓ + planted·x₁."""
+def lesson(n=4000, *, seed=1, slope=1.0, shift=0.0, planted=0.0, bend=0.0):
+    """Examples whose true log odds are shift + slope·ℓ + planted·x₁ + bend·(x₁² − 1)."""
     rng = np.random.default_rng(seed)
     odds = rng.normal(0, 1.5, n)
     x = rng.normal(size=(n, 5))
-    truth = sigmoid(shift + slope * odds + planted * x[:, 1])
+    beside = planted * x[:, 1] + bend * (x[:, 1] ** 2 - 1)
+    truth = sigmoid(shift + slope * odds + beside)
     y = (rng.random(n) < truth).astype(float)
     x[rng.random(x.shape) < 0.1] = np.nan
+    signal = np.nan_to_num(x[:, 1])
     x[:, 0] = odds
     cell = rng.integers(0, 3, n) * BUCKETS + rng.integers(0, 3, n)
-    return {"x": x, "logit": odds, "y": y, "cell": cell, "weight": np.ones(n)}
+    return {"x": x, "logit": odds, "y": y, "cell": cell, "weight": np.ones(n)} | {"signal": signal}
 
 
 def fitted(expert, examples=None, *, seed=7):
-    e = examples or lesson(planted=0.8, slope=1.3)
+    e = examples or lesson(planted=0.8, slope=1.3, bend=0.5)
     return expert().fit(e["x"], e["logit"], e["y"], cell=e["cell"], weight=e["weight"], seed=seed)
 
 
@@ -50,7 +72,7 @@ def test_an_artefact_answers_like_the_estimator_that_wrote_it(expert):
     examples = lesson(seed=2)
     before = fitted(expert)
 
-    after = parse(expert.kind, before.to_bytes())
+    after = parse(before.kind, before.to_bytes())
 
     assert isinstance(after, Estimator)
     assert np.array_equal(answers(before, examples), answers(after, examples))
@@ -102,6 +124,242 @@ def test_no_rows_at_all_are_the_market(expert):
 
 
 @experts
+def test_extreme_values_and_columns_without_any_value_get_a_finite_answer(expert):
+    examples = lesson(planted=0.8)
+    examples["x"][:, 4] = np.nan
+    examples["x"][::50, 3] = 1e300
+    estimator = fitted(expert, examples)
+    rows = np.array([[1e300] * 5, [-1e300] * 5, [np.inf] * 5, [-np.inf] * 5])
+
+    assert np.isfinite(answers(estimator, examples)).all()
+    assert np.isfinite(estimator.correction(rows, np.zeros(4), np.zeros(4, dtype=np.int64))).all()
+
+
+@learned
+def test_answers_that_never_differ_teach_nothing(expert):
+    examples = lesson(planted=0.8)
+    examples["y"][:] = 1.0
+
+    assert not answers(fitted(expert, examples), examples).any()
+
+
+@learned
+def test_a_few_events_teach_nothing_however_many_rows_they_have(expert):
+    examples = lesson(planted=0.8)
+    examples["weight"] = np.full(4000, 0.02)
+
+    assert not answers(fitted(expert, examples), examples).any()
+
+
+@learned
+def test_rows_of_no_weight_do_not_matter_and_heavy_ones_do(expert):
+    examples = lesson(3000, planted=0.8)
+    examples["weight"][:600] = 0.0
+    examples["weight"][600:1500] = 3.0
+    heavy = fitted(expert, examples)
+    examples["y"][:600] = 1 - examples["y"][:600]
+    rest = {name: values[600:] for name, values in examples.items()}
+    even = {**rest, "weight": np.ones(2400)}
+
+    assert heavy.to_bytes() == fitted(expert, examples).to_bytes()
+    assert heavy.to_bytes() == fitted(expert, rest).to_bytes()
+    assert heavy.to_bytes() != fitted(expert, even).to_bytes()
+
+
+@learned
+def test_a_row_alone_is_answered_as_it_is_among_others(expert):
+    estimator, examples = fitted(expert), lesson(50, seed=3)
+
+    together = answers(estimator, examples)
+
+    for row in range(50):
+        alone = {name: values[row : row + 1] for name, values in examples.items()}
+        assert answers(estimator, alone)[0] == pytest.approx(together[row], abs=1e-12)
+
+
+@learned
+def test_a_strong_signal_is_found_among_noise(expert):
+    train, later = lesson(4000, planted=0.8), lesson(8000, seed=5, planted=0.8)
+
+    share = recovered(fitted(expert, train), later)
+
+    assert share > 0.5
+
+
+@learned
+def test_noise_alone_moves_no_price(expert):
+    rng = np.random.default_rng(3)
+    skills = []
+    for seed in range(4):
+        train = lesson(1500, seed=seed) | {"x": rng.normal(size=(1500, 150))}
+        moved = answers(fitted(expert, train), train | {"x": rng.normal(size=(1500, 150))})
+        price = sigmoid(train["logit"])
+        skills.append(np.mean((sigmoid(train["logit"] + moved) - price) ** 2))
+
+    # The price is the truth here: squared moves are the whole loss, at most 0.2 % of its Brier.
+    assert np.mean(skills) < 0.002 * 0.2
+
+
+@learned
+def test_prices_hours_later_teach_though_they_scatter_little(expert):
+    def later_prices(seed):
+        examples = lesson(4000, seed=seed)
+        rng = np.random.default_rng(seed)
+        signal = np.nan_to_num(examples["x"][:, 1])
+        examples["y"] = sigmoid(examples["logit"] + 0.04 * signal + rng.normal(0, 0.08, 4000))
+        return examples
+
+    test = later_prices(9)
+    price = sigmoid(test["logit"])
+    moved = sigmoid(test["logit"] + answers(fitted(expert, later_prices(8)), test))
+
+    # 0.04² / (0.04² + 0.08²) of the scatter is known beforehand, less what is missing.
+    explained = 1 - np.mean((moved - test["y"]) ** 2) / np.mean((price - test["y"]) ** 2)
+    assert explained > 0.08
+
+
+@learned
+def test_what_an_expert_leans_on_is_told_by_name_and_adds_up(expert):
+    found = importance(fitted(expert), NAMES)
+
+    assert found[0][0] == "signal"
+    assert found[0][1] > 0.5
+    assert sum(share for _, share in found) == pytest.approx(1.0)
+    assert importance(expert(), NAMES) == []
+
+
+@learned
+def test_wrong_bytes_are_refused_before_a_library_reads_them(expert):
+    estimator = fitted(expert)
+    blob, kind = estimator.to_bytes(), type(estimator)
+    other = next(k for k in KINDS.values() if k not in (kind, PriceExpert, Recalibration))
+    changed = bytearray(blob)
+    changed[-40] ^= 1
+
+    for wrong in (blob[:-200], bytes(changed), b"", b"[]\n", blob.replace(b"0.0", b"0.1", 1)):
+        with pytest.raises(CorruptModel, match="restore the file or train again"):
+            kind.from_bytes(wrong)
+    with pytest.raises(CorruptModel, match="is of the kind"):
+        other.from_bytes(blob)
+
+
+@pytest.mark.process
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("algorithm", ["lightgbm", "xgboost", "forest", "mlp"])
+def test_a_child_process_uses_what_was_written_and_dies_of_what_only_looks_right(algorithm):
+    estimator = fitted(FACTORIES[algorithm])
+    head, payload = sealed.unpack(estimator.kind, estimator.to_bytes())
+
+    def tried(blob):
+        return subprocess.run(
+            [sys.executable, "-m", "predictions.core.canary", "5"],
+            input=json.dumps([[estimator.kind, len(blob)]]).encode() + b"\n" + blob,
+            capture_output=True,
+            cwd=Path(__file__).resolve().parents[2],
+            check=False,
+        ).returncode
+
+    assert estimator.native
+    assert tried(estimator.to_bytes()) == 0
+    assert tried(sealed.pack(estimator.kind, head, payload[: len(payload) // 2])) != 0
+
+
+def test_every_role_has_an_algorithm_that_can_be_made():
+    for role in MEMBERS:
+        assert ALGORITHM_OF_KIND[make(role.algorithm).kind] == role.algorithm
+    with pytest.raises(KeyError):
+        make("oracle")
+
+
+@pytest.mark.parametrize("algorithm", ["lightgbm", "xgboost"])
+def test_the_walk_answers_what_the_library_answers(algorithm):
+    estimator, examples = fitted(FACTORIES[algorithm]), lesson(seed=4)
+    walked = estimator._answer(estimator._open(estimator.payload_), examples["x"], None)
+
+    if algorithm == "lightgbm":
+        import lightgbm
+
+        trees = lightgbm.Booster(model_str=estimator.payload_.decode())
+        native = trees.predict(examples["x"], raw_score=True)
+        assert np.array_equal(walked, native)
+    else:
+        import xgboost
+
+        trees = xgboost.Booster(model_file=bytearray(estimator.payload_))
+        native = trees.inplace_predict(
+            examples["x"], predict_type="margin", base_margin=np.zeros(len(walked))
+        )
+        assert np.abs(walked - native).max() < 1e-6
+
+
+def test_a_tree_that_leads_in_circles_or_outside_is_refused():
+    payload = fitted(ResidualBooster).payload_.decode()
+
+    for wrong in (0, 99, -99):
+        text_ = payload.replace("\nleft_child=", f"\nleft_child={wrong} ", 1)
+        first = text_.split("left_child=")[1].split("\n")[0].split()
+        text_ = text_.replace(" ".join(first), " ".join(first[:-1]), 1)
+        with pytest.raises(CorruptModel, match="points outside"):
+            ResidualBooster()._open(text_.encode())
+
+
+def test_scaler_fitted_on_train_only():
+    rng = np.random.default_rng(1)
+    train = rng.normal(3.0, 2.0, (500, 2))
+    train[::4, 1] = np.nan
+    prepare = Preparation.of(train, np.array([0, 1]))
+
+    shifted = prepare(train + 100.0)
+    again = Preparation.of(train, np.array([0, 1]))
+
+    assert prepare.centre == pytest.approx(np.nanmean(train, axis=0))
+    assert prepare.scale == pytest.approx(np.nanstd(train, axis=0))
+    assert (shifted[:, 0] == 5.0).all()
+    assert np.array_equal(again(train), prepare(train))
+    assert prepare.flags.tolist() == [1]
+    assert prepare(train)[0].tolist()[1:] == [0.0, 1.0]
+
+
+def test_a_file_that_answers_otherwise_than_what_was_trained_is_refused():
+    payload, examples = fitted(FACTORIES["mlp"]).payload_, lesson()
+    honest = onnx_graph.run(onnx_graph.session(payload), examples["x"])
+
+    onnx_graph.require_parity(payload, examples["x"], lambda _rows: honest)
+    with pytest.raises(ParityLost, match="differs from what was trained by"):
+        onnx_graph.require_parity(payload, examples["x"], lambda _rows: honest + 2e-6)
+
+
+def test_thresholds_lose_no_side_in_single_precision():
+    exact = np.array([0.1, -0.1, 1.0, 1e-40, 16777217.0])
+
+    floored = onnx_graph._floored(exact)
+
+    assert (floored.astype(float) <= exact).all()
+    assert (np.nextafter(floored, np.float32(np.inf)).astype(float) > exact).all()
+
+
+def test_text_reads_its_columns_by_name_and_is_the_market_without_them(monkeypatch):
+    examples = lesson(planted=0.8)
+    monkeypatch.setattr(text.schema, "NAMES", ("mid", "spread"))
+    assert text.columns() == ()
+    assert not answers(fitted(partial(make, "text"), examples), examples).any()
+
+    monkeypatch.setattr(text.schema, "NAMES", ("mid", "word_before", "sentiment_mean"))
+    assert text.columns() == (1, 2)
+    assert answers(fitted(partial(make, "text"), examples), examples).any()
+
+
+def test_trust_grows_with_the_evidence_of_the_tail():
+    examples = lesson(4000, slope=1.5)
+    tail = restraint.Lesson.of(*(examples[k] for k in ("x", "logit", "y", "weight")))
+    right = 0.5 * tail.logit
+
+    assert restraint.trust(right, tail) > restraint.trust(right[:300], tail.take(slice(300)))
+    assert restraint.trust(-right, tail) == 0
+    assert restraint.trust(np.zeros(4000), tail) == 0
+
+
+@experts
 def test_a_fair_price_is_hardly_corrected(expert):
     examples = lesson(20_000)
 
@@ -116,6 +374,15 @@ def test_a_bent_price_is_bent_back(expert):
 
     y, price = later["y"], sigmoid(later["logit"])
     assert log_loss(improved, y) < log_loss(price, y) - 0.002
+
+
+def recovered(estimator, examples):
+    """Share of the log loss that knowing the signal gains, in expectation."""
+    truth = sigmoid(examples["logit"] + 0.8 * examples["signal"])
+    market = sigmoid(examples["logit"])
+    model = sigmoid(examples["logit"] + answers(estimator, examples))
+    reference = log_loss(market, truth)
+    return (reference - log_loss(model, truth)) / (reference - log_loss(truth, truth))
 
 
 def log_loss(p, y):
@@ -156,33 +423,18 @@ def test_payouts_between_zero_and_one_are_labels_too():
     examples = lesson()
     examples["y"] = sigmoid(1.4 * examples["logit"])
 
-    for expert in (Recalibration, ResidualBooster):
+    for expert in FACTORIES.values():
         assert np.isfinite(answers(fitted(expert, examples), examples)).all()
 
 
 def test_trees_that_find_no_split_are_the_market_bit_by_bit():
     examples = lesson(1000)
 
-    booster = ResidualBooster(min_rows=900).fit(
-        examples["x"],
-        examples["logit"],
-        examples["y"],
-        cell=examples["cell"],
-        weight=examples["weight"],
-        seed=1,
-    )
+    booster = fitted(partial(ResidualBooster, min_rows=900), examples)
     price = sigmoid(examples["logit"])
 
-    assert booster.text_ == ""
+    assert booster.payload_ == b""
     assert np.array_equal(corrected(price, answers(booster, examples)), price)
-
-
-def test_a_cut_or_changed_tree_text_is_refused_before_the_library_reads_it():
-    blob = fitted(ResidualBooster).to_bytes()
-
-    for wrong in (blob[:-200], blob.replace(b"leaf_value=", b"leaf_value=9", 1)):
-        with pytest.raises(CorruptModel, match="restore the file or train again"):
-            ResidualBooster.from_bytes(wrong)
 
 
 def test_the_price_expert_never_corrects():
@@ -199,3 +451,32 @@ def test_log_odds_are_clipped_but_the_price_is_not():
     assert moved[4] == 1
     assert price[1] < moved[1] < 2 * price[1]
     assert moved[2] == pytest.approx(sigmoid(np.array([0.4]))[0])
+
+
+def test_recalibration_learns_from_the_answers_how_far_domains_lie_apart():
+    examples = lesson(6000)
+    domain = examples["cell"] // BUCKETS
+    rng = np.random.default_rng(3)
+    bent = sigmoid(np.where(domain == 1, 1.6, 1.0) * examples["logit"])
+    examples["y"] = (rng.random(6000) < bent).astype(float)
+
+    found = fitted(Recalibration, examples)
+    quiet = fitted(Recalibration, lesson(6000))
+
+    cells = np.arange(3) * BUCKETS
+    bend = found.correction(np.empty((3, 5)), np.ones(3), cells)
+    still = quiet.correction(np.empty((3, 5)), np.ones(3), cells)
+
+    assert bend[1] > 0.4
+    assert abs(bend[[0, 2]]).max() < 0.12
+    assert abs(still).max() < 0.06
+
+
+def test_rows_of_an_event_that_say_the_same_are_one_observation():
+    single = lesson(3000, slope=1.3)
+    tenfold = {k: np.repeat(v, 10, axis=0) for k, v in single.items()}
+    tenfold["weight"] = np.full(30_000, 0.1)
+
+    one, ten = fitted(Recalibration, single), fitted(Recalibration, tenfold)
+
+    assert ten.root_ == pytest.approx(one.root_, abs=1e-9)

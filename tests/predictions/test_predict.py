@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from django.conf import settings as django_settings
 
+from markets import queries as market_queries
 from predictions import predict, queries, registry
 from predictions.core.estimators import Recalibration
 from predictions.core.schema import LOOKBACK_S, NAMES, SCHEMA_HASH
@@ -108,13 +109,53 @@ def test_a_restart_changes_no_forecast():
     assert first.version_id == second.version_id
 
 
-def test_a_market_without_a_fresh_price_is_skipped():
-    quoted(last=3601)
+def test_a_market_without_a_fresh_price_is_one_half_without_a_price_and_says_so_hourly():
+    stale = quoted(last=3601)
     MarketFactory()
     one_sided = MarketFactory()
     QuoteFactory(market=one_sided, at=ago(5), bid=None, book=None)
 
-    assert predict.run(as_of=NOW) == 0
+    assert predict.run(as_of=NOW) == 3
+    assert predict.run(as_of=NOW + timedelta(minutes=5)) == 0
+    assert predict.run(as_of=NOW + timedelta(minutes=61)) == 3
+
+    row = Prediction.objects.filter(market=stale).order_by("as_of")[0]
+    assert (row.source, row.price, row.probability, row.sigma) == ("NEUTRAL", None, 0.5, 0.5)
+    assert (bytes(row.vector), row.schema_hash, row.version_id) == (b"", "", None)
+
+
+@pytest.mark.parametrize("price", [0.0, 1.0, 5.0, -1.0, np.inf, 1e300])
+def test_a_price_that_is_no_probability_is_none_and_costs_its_own_market_only(price):
+    sound, absurd = quoted(price=0.7), quoted(price=0.7)
+    serve_recalibration()
+    since = NOW - timedelta(seconds=LOOKBACK_S)
+    ids = [sound.pk, absurd.pk]
+    series = market_queries.quote_series(ids, since=since, as_of=NOW)
+    facts = market_queries.facts(ids, as_of=NOW)
+    at = facts.market_id.tolist().index(absurd.pk)
+    spoilt = series.price.copy()
+    spoilt[series.starts[at + 1] - 1] = price
+    series = replace(series, price=spoilt)
+    config = PredictionSettings(version=1).as_config()
+
+    view = predict.seen(ids, series, facts, None, as_of=NOW, config=config)
+    (_, made, bundle), *_ = predict.forecasts(view, registry.examined(), config)[0]
+
+    assert view.silent.tolist() == [absurd.pk]
+    assert view.market_id.tolist() == [sound.pk]
+    assert bundle is not None
+    assert made.source.tolist() == ["EXPERTS"]
+
+
+def test_silence_after_a_price_is_news_at_once():
+    market = quoted(last=3500)
+    predict.run(as_of=NOW)
+
+    predict.run(as_of=NOW + timedelta(minutes=5))
+    predict.run(as_of=NOW + timedelta(minutes=10))
+
+    sources = Prediction.objects.filter(market=market).order_by("as_of")
+    assert list(sources.values_list("source", flat=True)) == ["PRICE", "NEUTRAL"]
 
 
 def test_the_settings_decide_how_old_a_price_may_be_and_are_named():

@@ -1,8 +1,6 @@
 """What is served is what was registered, proven before it is read; anything else is the price."""
 
-import io
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,15 +10,21 @@ from django.conf import settings as django_settings
 
 from config.kernel.models import DomainEvent
 from predictions import artefacts, registry
-from predictions.core import canary
+from predictions.core import canary, roster
 from predictions.core.estimators import Recalibration, ResidualBooster
 from predictions.core.schema import FEATURES
 from predictions.models import Expert, ExpertState, ModelVersion
 from tests.factories import NOW, ago
-from tests.predictions.test_ensemble import blend
+from tests.predictions import test_ensemble
 from tests.predictions.worlds import in_service
 
 pytestmark = pytest.mark.django_db
+
+SLUGS = ("politics", "recalibration")
+
+
+def blend(**changes):
+    return test_ensemble.blend(**{"experts": SLUGS, **changes})
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +41,7 @@ def trained():
     """Two members that need no foreign parser, hence no child process."""
     return {
         "recalibration": Recalibration(root_=(0.1, 0.2)),
-        "lightgbm-residual": Recalibration(root_=(-0.1, 0.3)),
+        "politics": Recalibration(root_=(-0.1, 0.3)),
     }
 
 
@@ -50,7 +54,7 @@ def with_trees():
     fit = {"cell": cell, "weight": np.ones(n), "seed": 7}
     return {
         "recalibration": Recalibration().fit(x, odds, y, **fit),
-        "lightgbm-residual": ResidualBooster(rounds=10).fit(x, odds, y, **fit),
+        "politics": ResidualBooster(rounds=10).fit(x, odds, y, **fit),
     }
 
 
@@ -83,12 +87,21 @@ def test_the_experts_exist_once_and_only_the_price_is_active():
     Expert.objects.filter(pk="gate").update(state=ExpertState.SHADOW)
     registry.ensure_experts()
 
-    assert dict(Expert.objects.values_list("slug", "state")) == {
-        "market-price": "ACTIVE",
-        "recalibration": "UNTRAINED",
-        "lightgbm-residual": "UNTRAINED",
-        "gate": "SHADOW",
-    }
+    states = dict(Expert.objects.values_list("slug", "state"))
+    assert len(states) == 2 + 32 + 3 + 7
+    assert {s for s, state in states.items() if state == "ACTIVE"} == {"market-price"}
+    assert {s for s, state in states.items() if state == "SHADOW"} == {"gate"}
+
+
+def test_every_expert_has_the_family_the_algorithm_and_the_horizon_of_the_roster():
+    registry.ensure_experts()
+
+    rows = {e.slug: (e.family, e.algorithm, e.horizon) for e in Expert.objects.all()}
+
+    for role in roster.MEMBERS:
+        assert rows.pop(role.slug) == (role.family, role.algorithm, role.horizon)
+    assert rows.pop("market-price") == ("base", "price", "outcome")
+    assert rows == {roster.gate(h): ("base", "gate", h) for h in roster.HORIZONS}
 
 
 def test_registering_serves_nothing(trained):
@@ -96,7 +109,7 @@ def test_registering_serves_nothing(trained):
 
     assert registry.served() is None
     assert [m.expert_id for m in registry.members(version)] == [
-        "lightgbm-residual",
+        "politics",
         "recalibration",
     ]
     assert (version.number, version.rows, version.events, version.trials) == (1, 1500, 900, 4)
@@ -138,20 +151,20 @@ def test_rolling_back_changes_what_is_served(trained):
     assert registry.served().version == first.pk != second.pk
     assert registry.served().blend.weight == 0.4
     pointers = dict(Expert.objects.values_list("slug", "served__number"))
-    assert pointers["recalibration"] == pointers["lightgbm-residual"] == 1
+    assert pointers["recalibration"] == pointers["politics"] == 1
     moves = DomainEvent.objects.filter(kind="expert.moved", subject="expert:gate").order_by("id")
     assert [json.loads(m.data)["served_after"] for m in moves] == [1, 2, 1]
 
 
-def test_a_member_that_is_not_active_is_left_out(trained):
+def test_a_member_that_is_not_active_may_have_no_weight_but_is_asked(trained):
     served(trained)
-    member = Expert.objects.select_related("served").get(pk="lightgbm-residual")
+    member = Expert.objects.select_related("served").get(pk="politics")
 
-    registry.place(
-        "lightgbm-residual", state="SUSPENDED", version=member.served, actor="ada", as_of=NOW
-    )
+    registry.place("politics", state="SUSPENDED", version=member.served, actor="ada", as_of=NOW)
 
-    assert set(registry.served().members) == {"recalibration"}
+    bundle = registry.served()
+    assert set(bundle.members) == {"politics", "recalibration"}
+    assert [slug for slug in bundle.order if bundle.follows(slug)] == ["recalibration"]
 
 
 def test_a_gate_that_is_not_active_serves_nothing(trained):
@@ -281,20 +294,17 @@ def test_an_unservable_version_never_gets_the_pointer(trained):
 def test_an_artefact_that_its_reader_cannot_use_is_not_registered(with_trees):
     class Broken(ResidualBooster):
         def to_bytes(self):
-            return ResidualBooster(text_=self.text_[: len(self.text_) // 2]).to_bytes()
-
-    broken = Broken(text_=with_trees["lightgbm-residual"].text_)
+            blob = super().to_bytes()
+            return blob[: len(blob) // 2]
 
     with pytest.raises(registry.TamperedArtefact, match="a child process could not use"):
-        registered({"lightgbm-residual": broken})
+        registered({"politics": Broken()})
     assert not ModelVersion.objects.exists()
 
 
-def test_the_child_refuses_an_artefact_whose_answer_is_not_finite(monkeypatch):
-    def reading(estimator):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(estimator.to_bytes())))
-        canary.main("recalibration", len(FEATURES))
+def test_the_child_refuses_an_artefact_whose_answer_is_not_finite():
+    canary.prove("recalibration", Recalibration(root_=(0.1, 0.0)).to_bytes(), len(FEATURES))
+    blob = Recalibration(root_=(float("inf"), 0.0)).to_bytes()
 
-    reading(Recalibration(root_=(0.1, 0.0)))
     with pytest.raises(ValueError, match="answers with"):
-        reading(Recalibration(root_=(float("inf"), 0.0)))
+        canary.prove("recalibration", blob, len(FEATURES))

@@ -33,8 +33,8 @@ def world(seed, *, markets=6, quotes=60, hours=60.0, missing=0.15, flat=0.3):
         starts=starts,
         known_at=known,
         price=holed(price),
-        bid=holed(price - half),
-        ask=holed(price + half),
+        bid=holed(np.maximum(price - half, 0)),
+        ask=holed(np.minimum(price + half, 1)),
         bid_depth=holed(rng.integers(0, 3, n) * rng.uniform(0, 1000, n)),
         ask_depth=holed(rng.integers(0, 3, n) * rng.uniform(0, 1000, n)),
         volume_24h=holed(rng.uniform(0, 1e5, n)),
@@ -56,7 +56,7 @@ def facts(rng, markets, hours):
         scheduled_end_at=maybe(START + rng.uniform(hours / 2, 3 * hours, markets) * HOUR),
         window_s=window,
         epoch_start_at=window * 0 + START + rng.uniform(0, hours, markets) * HOUR,
-        reference_price=np.full(markets, np.nan),
+        reference_price=maybe(rng.integers(90, 110, markets) * 1000.0),
         exclusive=rng.random(markets) < 0.5,
     )
 

@@ -11,11 +11,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from config import health
-from config.pages import situation
+from config.pages import alerts, situation
 from config.templatetags.figures import age, percent, usd
+from predictions import registry
+from predictions.models import Expert, ExpertState
 
 
 class Command(BaseCommand):
+    requires_system_checks: list[str] = []  # noqa: RUF012 - Django's contract; no page is needed
     help = "Print what is going on. Exit code 0: all well, 1: halted or a component is silent."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -23,12 +26,25 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = situation.read(as_of=timezone.now())
+        raised = alerts.newest(as_of=now.as_of, staff=False)
+        gate = Expert.objects.select_related("served").filter(slug=registry.GATE).first()
+        serving = _serving(gate)
         if options["json"]:
-            self.stdout.write(json.dumps(health.describe(now), indent=2, default=str))
+            more = {
+                "gate": gate.state if gate else ExpertState.UNTRAINED.value,
+                "serving": serving,
+                "alerts": [{"about": a.word, "text": a.name, "age": a.note} for a in raised],
+            }
+            body = health.describe(now) | more
+            self.stdout.write(json.dumps(body, indent=2, default=str))
         else:
             console = Console()
             with console.capture() as text:
                 self._print(console, now)
+                console.print(f"Forecasts: {escape(serving)}")
+                for alert in raised:
+                    told = f"{alert.word}: {alert.name} ({alert.note})"
+                    console.print(f"[yellow]! {escape(told)}[/]", soft_wrap=True)
             self.stdout.write(text.get())
         if now.late or now.banner.state != "ACTIVE" or now.unknown_orders:
             sys.exit(1)
@@ -61,3 +77,15 @@ class Command(BaseCommand):
             colour = "red" if beat.late else "green"
             table.add_row(f"♥ {beat.component}", f"[{colour}]{age(beat.age_s)} ago[/]")
         console.print(table)
+
+
+def _serving(gate: Expert | None) -> str:
+    """Whose the forecasts of outcomes are, in a sentence."""
+    if gate is None or gate.served is None:
+        return "the market price; no gate was trained yet"
+    nobody = alerts.nobody_serves()
+    if gate.state != ExpertState.ACTIVE:
+        return f"the market price; the gate is {gate.state}, `manage.py experts` says why"
+    if nobody:
+        return "the market price; the gate is ACTIVE, but no member is, see `manage.py experts`"
+    return f"{gate.served}, with the experts that are ACTIVE"

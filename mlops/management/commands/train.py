@@ -1,7 +1,15 @@
-"""`manage.py train`: learn from everything that was known by a moment, and serve the result."""
+"""`manage.py train`: learn from everything that was known by a moment, and serve what deserves it.
+
+A second training ends at once with SKIPPED_LOCKED; SIGTERM ends one after the pieces under way, and
+the next one goes on from there.
+"""
 
 import json
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC
 from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -14,7 +22,9 @@ from rich.table import Table
 from config.kernel import jobs
 from mlops import train
 from mlops.models import TrainingRun
+from predictions.core import roster
 
+ALL = "all"
 WIDTH = 120  # a table of figures is not wrapped to a narrow pipe
 
 
@@ -24,7 +34,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--until", default="", help="only what was known by then (ISO, UTC)")
         parser.add_argument("--seed", type=int, default=None, help="default: learning settings")
-        parser.add_argument("--json", action="store_true", help="print the run as JSON")
+        parser.add_argument(
+            "--horizon",
+            default=roster.OUTCOME,
+            choices=[*roster.HORIZONS, ALL],
+            help="what is forecast; default: the outcome",
+        )
+        parser.add_argument(
+            "--due", action="store_true", help="only where enough answers came since the last time"
+        )
+        parser.add_argument("--json", action="store_true", help="print the runs as JSON")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         until = moment(options["until"])
@@ -33,38 +52,56 @@ class Command(BaseCommand):
         console = Console(
             file=cast(IO[str], self.stderr if options["json"] else self.stdout), width=WIDTH
         )
+        wanted = options["horizon"]
+        horizons = list(roster.HORIZONS) if wanted == ALL else [wanted]
+        failed = False
+        with _asked_to_stop():
+            for horizon in horizons:
+                asked = {} if options["due"] else {"until": until, "seed": options["seed"]}
+                row = self._train(horizon, console, **asked)
+                if row is None:
+                    console.print(f"{horizon}: too few new answers, nothing to do")
+                    continue
+                self._show(row, console, as_json=options["json"])
+                failed |= row.status != TrainingRun.Status.SUCCEEDED
+        if failed:
+            sys.exit(1)
+
+    def _train(self, horizon: str, console: Console, **asked: Any) -> TrainingRun | None:
+        """Train as asked; where nothing is asked for, only if it is due."""
         try:
             with Progress(console=console, transient=True) as bar:
-                task = bar.add_task("walk-forward", total=None)
+                task = bar.add_task(f"walk-forward, {horizon}", total=None)
 
                 def progress(done: int, total: int) -> None:
                     bar.update(task, completed=done, total=total)
 
-                row = train.run(
-                    until=until,
-                    seed=options["seed"],
+                begin = train.run if asked else train.when_due
+                return begin(
+                    horizon=horizon,
                     as_of=timezone.now(),
                     clock=timezone.now,
                     progress=progress,
+                    **asked,
                 )
         except jobs.AlreadyRunning as refusal:
-            raise CommandError(str(refusal), returncode=1) from refusal
-        self._show(row, console, as_json=options["json"])
-        if row.status != TrainingRun.Status.SUCCEEDED:
-            sys.exit(1)
+            raise CommandError(f"SKIPPED_LOCKED: {refusal}", returncode=1) from refusal
 
     def _show(self, row: TrainingRun, console: Console, *, as_json: bool) -> None:
         scores = json.loads(row.metrics)
         if as_json:
             body = {
                 "run": row.pk,
+                "horizon": row.horizon,
                 "status": row.status,
                 "version": row.version and row.version.number,
                 "error": row.error,
                 "seed": row.seed,
                 "code_version": row.code_version,
                 "dataset": row.dataset_id,
+                "trials": row.trials,
                 "metrics": scores,
+                "card": json.loads(row.card),
             }
             self.stdout.write(json.dumps(body))
             return
@@ -84,6 +121,20 @@ class Command(BaseCommand):
             console.print("No fold had enough events: how far to follow the experts is unknown.")
         if not scores["weight"]:
             console.print("No domain showed evidence: the forecast is the market price.")
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[None]:
+    """SIGTERM ends a training like Ctrl-C: its row says so and its finished pieces are kept."""
+
+    def stop(_signal: int, _frame: Any) -> None:
+        raise KeyboardInterrupt("asked to stop")
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _table(scores: dict[str, Any]) -> Table:
@@ -113,14 +164,16 @@ def moment(text: str) -> Any:
     """An aware UTC datetime of ISO text, None of nothing; bad usage ends with exit code 2."""
     if not text:
         return None
-    day = parse_date(text) if len(text) == 10 else None
-    found = parse_datetime(f"{text}T00:00:00+00:00" if day else text)
-    if found is None:
+    try:
+        day = parse_date(text) if len(text) == 10 else None
+        found = parse_datetime(f"{text}T00:00:00+00:00" if day else text)
+        if found is not None and timezone.is_naive(found):
+            found = timezone.make_aware(found, timezone.get_default_timezone())
+        at = found and found.astimezone(UTC)
+    except (OverflowError, ValueError):  # a day or an hour that there is not
+        at = None
+    if at is None:
         raise CommandError(
             f"{text!r} is no moment; write it like 2026-07-20 or 2026-07-20T12:00Z", returncode=2
         )
-    return (
-        timezone.make_aware(found, timezone.get_default_timezone())
-        if timezone.is_naive(found)
-        else found
-    )
+    return at

@@ -9,14 +9,19 @@ from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from sandbox import history
+from sandbox import history, planted
 from sandbox.core import http_faults
 from sandbox.core.families import PRESETS
 from sandbox.core.faults import parse
+from sandbox.core.planted import WORLDS
 from sandbox.core.world import World
 from sandbox.server import NotLoopback, serve
 from sandbox.sockets import Sockets, open_sockets
 from sandbox.venue import StandIn
+
+MOST_HOURS = 24 * 31  # a world's month is more than anybody waits for
+LAST = 4_102_444_800  # 2100-01-01
+LARGEST_SEED = 2**31 - 1
 
 T = TypeVar("T")
 
@@ -42,19 +47,27 @@ class Command(BaseCommand):
         parser.add_argument("--speed", choices=sorted(PRESETS), default="demo")
         parser.add_argument("--history", type=Path, help="folder to write; no server is started")
         parser.add_argument("--hours", type=float, default=6.0, help="length of that history")
+        parser.add_argument("--until", type=int, help="end of it, epoch seconds (default: now)")
+        parser.add_argument(
+            "--planted",
+            choices=WORLDS,
+            help="with --history: markets with a known truth and this inefficiency in the price",
+        )
+        parser.add_argument("--events", type=int, default=4000, help="planted markets to write")
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        world = World(options["seed"], options["speed"])
+        if options["planted"] is not None and options["history"] is None:
+            raise CommandError("--planted writes files: name a folder with --history", returncode=2)
+        if not 0 <= options["seed"] <= LARGEST_SEED:
+            raise CommandError(f"--seed is 0 to {LARGEST_SEED}", returncode=2)
         if options["history"] is not None:
-            self._write(world, options)
+            self._write(options)
         else:
-            self._serve(world, options)
+            self._serve(World(options["seed"], options["speed"]), options)
 
-    def _write(self, world: World, options: dict[str, Any]) -> None:
-        until = int(time.time())
-        since = until - int(options["hours"] * 3600)
-        counts = history.write(options["history"], world, since=since, until=until)
+    def _write(self, options: dict[str, Any]) -> None:
+        counts = _written(options)
         if options["json"]:
             self.stdout.write(json.dumps({"folder": str(options["history"]), "rows": counts}))
         else:
@@ -98,6 +111,28 @@ class Command(BaseCommand):
             return read(json.loads(options[name.replace("-", "_")]))
         except ValueError as wrong:
             raise CommandError(f"--{name}: {wrong}", returncode=2) from None
+
+
+def _written(options: dict[str, Any]) -> dict[str, int]:
+    """Rows per file of the folder that the options ask for."""
+    folder, seed = options["history"], options["seed"]
+    world, events, hours = options["planted"], options["events"], options["hours"]
+    until = int(time.time()) if options["until"] is None else options["until"]
+    if world is not None and events < 1:
+        raise CommandError("--events: at least one market is needed", returncode=2)
+    if not 0 < hours <= MOST_HOURS:  # also where it is no number
+        raise CommandError(f"--hours is more than 0, at most {MOST_HOURS}", returncode=2)
+    since = until - int(hours * 3600)
+    if not 0 <= since < until <= LAST:
+        raise CommandError(f"--until and --hours lie between 0 and {LAST} (epoch)", returncode=2)
+    try:
+        if world is not None:
+            return planted.write(folder, world, events=events, seed=seed)
+        return history.write(folder, World(seed, options["speed"]), since=since, until=until)
+    except OSError as refused:
+        raise CommandError(
+            f"{folder} cannot be written ({refused.strerror or refused})", returncode=2
+        ) from refused
 
 
 def _sockets(world: World, host: str, port: int) -> Sockets:

@@ -1,32 +1,43 @@
 """Learning in the admin: experts, artefacts, trainings, evaluations, backtests; settings."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import Case, IntegerField, Value, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from config.kernel.admin import FactAdmin, FactInline, SettingsAdmin, pretty_json
-from mlops import lifecycle
+from config.kernel.admin import FactAdmin, FactInline, four, pretty_json
+from mlops import lifecycle, versions, wording
 from mlops.models import (
     Backtest,
+    CohortScore,
     Dataset,
+    DriftReport,
     Evaluation,
     ExpertTransition,
-    LearningSettings,
+    OnlineWeights,
     TrainingRun,
 )
+from predictions import registry
 from predictions.models import Expert, ExpertState, ModelVersion
 
 
 class TransitionInline(FactInline):
     model = ExpertTransition
-    fields = ("moved_at", "before", "after", "version", "actor", "evidence")
-    ordering = ("-moved_at",)
+    fields = ("moved_at", "before", "after", "version", "actor", "why")
+    readonly_fields = ("why",)
+    ordering = ("-moved_at", "-pk")
+
+    @admin.display(description="Why")
+    def why(self, obj: ExpertTransition) -> str:
+        return wording.of_evidence(obj.evidence)
 
 
 def move_expert(
@@ -35,28 +46,47 @@ def move_expert(
     """Carry out one lifecycle verb."""
     if verb == "PROMOTE":
         return lifecycle.promote(slug, evidence=evidence, actor=actor, as_of=as_of)
+    if verb == "NEWEST":
+        newest = versions.newest(Expert.objects.get(slug=slug))
+        return lifecycle.promote(slug, version=newest, evidence=evidence, actor=actor, as_of=as_of)
     if verb == "ROLLBACK":
         return lifecycle.rollback(slug, evidence=evidence, actor=actor, as_of=as_of)
     to = ExpertState(verb)
+    if to == ExpertState.SHADOW:
+        return lifecycle.override(slug, to=to, evidence=evidence, actor=actor, as_of=as_of)
     return lifecycle.demote(slug, to=to, evidence=evidence, actor=actor, as_of=as_of)
 
 
 @admin.register(Expert)
 class ExpertAdmin(FactAdmin):
-    list_display = ("name", "state", "algorithm", "horizon", "served", "note")
-    list_filter = ("state", "algorithm", "horizon")
+    list_display = ("name", "family", "state", "algorithm", "horizon", "served", "note")
+    list_filter = ("state", "family", "algorithm", "horizon")
     search_fields = ("name", "slug")
     list_select_related = ("served",)
-    ordering = ("slug",)
+    IN_SERVICE_FIRST: ClassVar = (
+        ExpertState.ACTIVE,
+        ExpertState.PROBATION,
+        ExpertState.SUSPENDED,
+        ExpertState.SHADOW,
+        ExpertState.UNTRAINED,
+        ExpertState.DEPRECATED,
+    )
     inlines = (TransitionInline,)
     change_form_outer_before_template = "admin/mlops/expert_move.html"
     VERBS: ClassVar = (
+        ("SHADOW", "Back to shadow: forecasts without weight"),
         ("PROBATION", "Put on probation"),
         ("SUSPENDED", "Suspend: out of service"),
-        ("PROMOTE", "Promote the newest version"),
+        ("PROMOTE", "Promote: serve again what it served before"),
+        ("NEWEST", "Promote the newest version"),
         ("ROLLBACK", "Roll back to the version before"),
         ("DEPRECATED", "Deprecate, for good"),
     )
+
+    def get_ordering(self, request: HttpRequest) -> tuple[Any, ...]:
+        """By state, those that matter now first."""
+        places = [When(state=state, then=Value(k)) for k, state in enumerate(self.IN_SERVICE_FIRST)]
+        return (Case(*places, output_field=IntegerField()).asc(), "slug")
 
     def get_urls(self) -> list[URLPattern]:
         move = self.admin_site.admin_view(self.move_view)
@@ -73,6 +103,7 @@ class ExpertAdmin(FactAdmin):
         """Promote, demote or roll back, with a reason."""
         if not request.user.has_perm("predictions.change_expert"):
             raise PermissionDenied
+        get_object_or_404(Expert, pk=slug)
         back = HttpResponseRedirect(reverse("admin:predictions_expert_change", args=[slug]))
         verb, reason = request.POST.get("verb", ""), request.POST.get("reason", "").strip()
         if request.method != "POST" or verb not in dict(self.VERBS) or not reason:
@@ -86,7 +117,11 @@ class ExpertAdmin(FactAdmin):
                 actor=request.user.get_username(),
                 as_of=timezone.now(),
             )
-        except (lifecycle.IllegalMove, lifecycle.NothingToServe) as refused:
+        except (
+            lifecycle.IllegalMove,
+            lifecycle.NothingToServe,
+            registry.Unservable,
+        ) as refused:
             messages.error(request, str(refused))
         else:
             messages.success(request, f"{slug}: {moved.before} → {moved.after}")
@@ -172,13 +207,17 @@ class EvaluationAdmin(FactAdmin):
 
 @admin.register(ExpertTransition)
 class ExpertTransitionAdmin(FactAdmin):
-    list_display = ("moved_at", "expert", "before", "after", "version", "actor")
+    list_display = ("moved_at", "expert", "before", "after", "version", "actor", "why")
     list_filter = ("before", "after")
     list_select_related = ("expert", "version")
     fields = (*list_display, "content")
     readonly_fields = fields
 
-    @admin.display(description="Evidence")
+    @admin.display(description="Why")
+    def why(self, obj: ExpertTransition) -> str:
+        return wording.of_evidence(obj.evidence)
+
+    @admin.display(description="Evidence as recorded")
     def content(self, obj: ExpertTransition) -> str:
         return pretty_json(obj.evidence)
 
@@ -199,33 +238,36 @@ class BacktestAdmin(FactAdmin):
         return pretty_json(obj.result)
 
 
-@admin.register(LearningSettings)
-class LearningSettingsAdmin(SettingsAdmin):
-    LABELS: ClassVar = {
-        "seed": ("Seed", "of everything drawn in training"),
-        "min_events": ("Fewest events", "resolved events; fewer: nothing is trained"),
-        "min_rows": ("Fewest rows", "labelled decisions; fewer: nothing is trained"),
-        "min_new_labels": ("Fewest new labels", "since the last run; fewer: training is skipped"),
-        "embargo_days": ("Embargo", "days left out between learning and testing"),
-        "folds": ("Folds", "count, in order of time"),
-        "bootstrap": ("Resamples", "count, for confidence intervals"),
-        "snapshot_every_s": (
-            "Decisions every",
-            "seconds; markets are asked at every multiple, UTC",
-        ),
-        "max_quote_age_s": ("Oldest price", "seconds; older prices are no decision"),
-        "max_epoch_quote_age_s": ("Oldest price, up/down markets", "seconds"),
-        "rows_per_bucket": ("Decisions per bucket", "count a market and bucket of time left"),
-        "min_cell_events": (
-            "Fewest events of a domain",
-            "resolved events; fewer: its forecast stays the price",
-        ),
-        "evidence_level": (
-            "Level of evidence",
-            "one-sided; at it a domain's correction must beat the price",
-        ),
-        "max_skill": (
-            "Too good to be true",
-            "out-of-fold skill above this blocks the model as a leak",
-        ),
-    }
+@admin.register(CohortScore)
+class CohortScoreAdmin(FactAdmin):
+    list_display = ("cohort", "expert", "version", "source", "events", "market_4", "expert_4")
+    market_4 = four("brier_market", "Brier, market")
+    expert_4 = four("brier_expert", "Brier, expert")
+    list_filter = ("source", "horizon")
+    list_select_related = ("expert", "version")
+    ordering = ("-cohort", "expert")
+
+
+@admin.register(OnlineWeights)
+class OnlineWeightsAdmin(FactAdmin):
+    list_display = ("as_of", "horizon", "method", "events", "shares")
+    list_filter = ("horizon",)
+    ordering = ("-as_of",)
+
+    @admin.display(description="Weights")
+    def shares(self, obj: OnlineWeights) -> str:
+        told = json.loads(obj.weights).items()
+        return ", ".join(f"{name} {100 * share:.1f} %" for name, share in told)
+
+
+@admin.register(DriftReport)
+class DriftReportAdmin(FactAdmin):
+    list_display = ("checked_at", "kind", "verdict", "worst", "statistic", "threshold", "rows")
+    list_filter = ("verdict", "kind", "horizon")
+    ordering = ("-checked_at",)
+    fields = (*list_display, "horizon", "version", "content")
+    readonly_fields = fields
+
+    @admin.display(description="Detail")
+    def content(self, obj: DriftReport) -> str:
+        return pretty_json(obj.detail)

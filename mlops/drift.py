@@ -1,0 +1,326 @@
+"""Did inputs, forecasts, scores or calibration of what is served move away from its training?
+
+Each look leaves one `DriftReport` a kind and horizon. `ACT` raises an alert and asks for a new
+training, whose result is compared with what is served as every other: nothing is swapped silently.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import structlog
+
+from config.kernel import audit
+from markets.core.series import Floats, Ints
+from mlops import answers, cards
+from mlops.core import drift
+from mlops.core.contracts import LearningConfig
+from mlops.core.drift import Profile
+from mlops.core.tally import Tally
+from mlops.models import DriftReport, LearningSettings, TrainingRun
+from predictions import keeping
+from predictions.core.schema import NAMES, SCHEMA_HASH
+from predictions.models import (
+    Algorithm,
+    Expert,
+    ExpertState,
+    Horizon,
+    ModelVersion,
+    Prediction,
+    PredictionSettings,
+)
+
+log = structlog.get_logger(__name__)
+
+ACTOR = "drift"
+ALERT = "alert.raised"
+INSTANTS = 8  # cycles of a window that are read: neighbouring ones say the same
+ANSWERED_WITHIN = timedelta(days=30)  # what scores and calibration look at
+MOST_EVENTS = 5_000  # of these, the newest
+Kind, Verdict = DriftReport.Kind, DriftReport.Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one look found: `statistic` against `threshold`, None where too little was there."""
+
+    kind: str
+    verdict: str
+    rows: int
+    worst: str = ""
+    statistic: float | None = None
+    threshold: float | None = None
+    detail: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """Stored forecasts in a window: float64[rows, k] or [0, k], float64[rows], int64[rows]."""
+
+    x: Floats
+    probability: Floats
+    event: Ints
+
+    @property
+    def events(self) -> int:
+        """How many events they are about."""
+        return len(np.unique(self.event))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """Per answered event the last forecast, its price and what came of it, oldest answer first."""
+
+    probability: Floats
+    price: Floats
+    won: Floats
+
+    def loss(self, said: Floats) -> Floats:
+        """Squared error of what somebody said."""
+        return np.square(said - self.won)
+
+
+def check(*, as_of: datetime) -> list[DriftReport]:
+    """Look at every horizon that is served; one report a kind. Alerts are raised once a version.
+
+    What breaks on one horizon keeps no other from being looked at, and is raised at the end.
+    """
+    config = LearningSettings.objects.current(as_of=as_of).as_config()
+    served = Expert.objects.filter(
+        algorithm=Algorithm.GATE, state=ExpertState.ACTIVE, served__isnull=False
+    ).select_related("served")
+    versions = [gate.served for gate in served.order_by("slug") if gate.served is not None]
+    reports: list[DriftReport] = []
+    broken: list[Exception] = []
+    for version in versions:
+        try:
+            found = list(_look(version, config=config, as_of=as_of))
+            reports += [_keep(version, finding, as_of=as_of) for finding in found]
+        except Exception as failure:
+            log.exception("drift.failed", version=str(version))
+            broken.append(failure)
+    if broken:
+        raise ExceptionGroup("drift could not be looked at everywhere", broken)
+    return reports
+
+
+def asks_for_training(*, as_of: datetime) -> str:
+    """What drift of the outcome's forecasts since its last training asks to learn from; "" = none.
+
+    A training that was refused has looked too: asked again at once, it would refuse again.
+    """
+    looked = TrainingRun.objects.filter(
+        horizon=Horizon.OUTCOME,
+        status__in=[TrainingRun.Status.SUCCEEDED, TrainingRun.Status.REFUSED],
+        finished_at__lte=as_of,
+    )
+    last = looked.order_by("-finished_at").values_list("finished_at", flat=True).first()
+    found = DriftReport.objects.filter(
+        horizon=Horizon.OUTCOME, verdict=Verdict.ACT, checked_at__lte=as_of
+    )
+    newest = (found.filter(checked_at__gt=last) if last else found).order_by("-checked_at").first()
+    return "" if newest is None else f"{newest.get_kind_display()}: {newest.worst}"
+
+
+def _look(version: ModelVersion, *, config: LearningConfig, as_of: datetime) -> Iterable[Finding]:
+    window = timedelta(hours=config.drift_window_h)
+    now = _recent(version.horizon, since=as_of - window, until=as_of)
+    met = _recent(Horizon.OUTCOME, since=as_of - window, until=as_of, vectors=True)
+    then = _recent(version.horizon, since=as_of - 2 * window, until=as_of - window)
+    yield _features(met, _profile(version), config=config)
+    yield _predictions(now, then, config=config)
+    if version.horizon == Horizon.OUTCOME:
+        said = _answers(version, config=config, as_of=as_of)
+        yield _scores(said, config=config)
+        yield _calibration(said, config=config)
+
+
+def _features(now: Recent, before: Profile | None, *, config: LearningConfig) -> Finding:
+    """Distribution of every feature against the training's."""
+    rows = len(now.event)
+    if before is None or rows < max(config.drift_min_rows, 1):
+        return Finding(kind=Kind.FEATURES, verdict=Verdict.INSUFFICIENT, rows=rows)
+    order = [NAMES.index(name) for name in before.names if name in NAMES]
+    if len(order) != len(before.names):
+        return Finding(kind=Kind.FEATURES, verdict=Verdict.INSUFFICIENT, rows=rows)
+    moved = drift.shift(before, now.x[:, order], events=now.events)
+    real = drift.discoveries(moved.p_value, config.drift_level)
+    excess = np.where(real | np.isnan(moved.p_value), moved.psi - moved.floor, -np.inf)
+    worst = int(np.argmax(excess))
+    beyond = excess[worst] > 0
+    psi = float(moved.psi[worst])
+    return Finding(
+        kind=Kind.FEATURES,
+        verdict=_graded(psi if beyond else 0.0, config.psi_watch, config.psi_act),
+        rows=rows,
+        worst=moved.names[worst] if beyond else "",
+        statistic=psi,
+        threshold=config.psi_act,
+        detail={
+            name: {"psi": round(float(moved.psi[k]), 4), "floor": round(float(moved.floor[k]), 4)}
+            for k, name in enumerate(moved.names)
+            if excess[k] > 0
+        },
+    )
+
+
+def _predictions(now: Recent, then: Recent, *, config: LearningConfig) -> Finding:
+    """Distribution of the forecasts against the window before."""
+    rows = min(len(now.event), len(then.event))
+    if rows < max(config.drift_min_rows, 1):
+        return Finding(kind=Kind.PREDICTIONS, verdict=Verdict.INSUFFICIENT, rows=rows)
+    before = Profile.of(then.probability[:, None], ("probability",), events=then.events)
+    moved = drift.shift(before, now.probability[:, None], events=now.events)
+    psi, floor = float(moved.psi[0]), float(moved.floor[0])
+    return Finding(
+        kind=Kind.PREDICTIONS,
+        verdict=_graded(psi if psi > floor else 0.0, config.psi_watch, config.psi_act),
+        rows=rows,
+        worst="probability",
+        statistic=psi,
+        threshold=config.psi_act,
+        detail={"floor": round(floor, 4)},
+    )
+
+
+def _scores(said: Answers, *, config: LearningConfig) -> Finding:
+    """A change of the score against the market: adaptive windowing (Bifet & Gavaldà 2007)."""
+    worse_by = said.loss(said.probability) - said.loss(said.price)
+    rows = len(worse_by)
+    if rows < max(config.drift_min_rows, 1):
+        return Finding(kind=Kind.SCORES, verdict=Verdict.INSUFFICIENT, rows=rows)
+    detector = _library().ADWIN(delta=config.adwin_delta)
+    changed_after, worse = 0, False
+    for number, each in enumerate(worse_by.tolist(), start=1):
+        before = detector.estimation
+        detector.update(each)
+        if detector.drift_detected:
+            changed_after, worse = number, detector.estimation > before
+    verdict = Verdict.ACT if worse else Verdict.WATCH if changed_after else Verdict.QUIET
+    return Finding(
+        kind=Kind.SCORES,
+        verdict=verdict,
+        rows=rows,
+        worst=f"changed by event {changed_after} of {rows}" if changed_after else "",
+        statistic=float(worse_by.mean()),
+    )
+
+
+def _library() -> Any:
+    # Imported at first use: pages read reports and load no ML library.
+    return import_module("river.drift")
+
+
+def _calibration(said: Answers, *, config: LearningConfig) -> Finding:
+    """The largest gap between forecast and frequency that chance does not explain."""
+    rows = len(said.won)
+    if rows < max(config.reliability_events, 1):
+        return Finding(kind=Kind.CALIBRATION, verdict=Verdict.INSUFFICIENT, rows=rows)
+    tally = Tally.of(said.probability, said.won, weight=np.ones(rows))
+    gap = tally.lean(min_events=config.reliability_events, level=config.drift_level)
+    return Finding(
+        kind=Kind.CALIBRATION,
+        verdict=Verdict.ACT if gap > config.max_reliability_gap else Verdict.QUIET,
+        rows=rows,
+        worst="forecast against frequency" if gap else "",
+        statistic=gap,
+        threshold=config.max_reliability_gap,
+    )
+
+
+def _answers(version: ModelVersion, *, config: LearningConfig, as_of: datetime) -> Answers:
+    """The newest answered events that the version forecast, in order of their answers.
+
+    Of each event the last forecast counts, made before its end and answered strongly.
+    """
+    since = as_of - ANSWERED_WITHIN
+    found = answers.known(Horizon.OUTCOME, since=since, until=as_of, config=config)
+    own = found.take(found.version == version.pk)
+    last = {event: row for row, event in enumerate(own.event.tolist())}
+    kept = np.array(sorted(last.values())[-MOST_EVENTS:], dtype=np.int64)
+    return Answers(probability=own.probability[kept], price=own.price[kept], won=own.y[kept])
+
+
+def _graded(value: float, watch: float, act: float) -> str:
+    return Verdict.ACT if value > act else Verdict.WATCH if value > watch else Verdict.QUIET
+
+
+def _recent(horizon: str, *, since: datetime, until: datetime, vectors: bool = False) -> Recent:
+    """Stored forecasts of `INSTANTS` cycles of a window, evenly spaced; `x` only with `vectors`.
+
+    Vectors are those of the outcome's rows, in the cycles in which every market keeps its own: in
+    others only markets whose forecast moves do, and they are not like the rest.
+    """
+    moments = {
+        found
+        for k in range(INSTANTS)
+        if (
+            found := _cycle(horizon, since, until - k * (until - since) / INSTANTS, vectors=vectors)
+        )
+    }
+    rows = Prediction.objects.filter(
+        horizon=horizon, as_of__in=moments, schema_hash=SCHEMA_HASH, price__isnull=False
+    ).order_by("as_of", "market_id")
+    kept = rows.exclude(vector=b"") if vectors else rows
+    columns = ("market__event_id", "probability", *(["vector"] if vectors else []))
+    told = list(kept.values_list(*columns))
+    x = [np.frombuffer(vector, dtype="<f8") for row in told for vector in row[2:]]
+    return Recent(
+        x=np.array(x, dtype=np.float64).reshape(-1, len(NAMES)),
+        probability=np.array([row[1] for row in told], dtype=np.float64),
+        event=np.array([row[0] for row in told], dtype=np.int64),
+    )
+
+
+def _cycle(horizon: str, since: datetime, until: datetime, *, vectors: bool) -> datetime | None:
+    """When the last cycle up to a moment forecast; with `vectors`, when all kept theirs."""
+    made = Prediction.objects.filter(horizon=horizon, as_of__gt=since, as_of__lte=until)
+    last = made.order_by("-as_of").values_list("as_of", flat=True).first()
+    every = PredictionSettings.objects.current(as_of=until).vector_every_s
+    if not vectors or last is None or not every:
+        return last
+    since = keeping.opened(last, every=every)
+    return made.filter(as_of__gte=since).order_by("as_of").values_list("as_of", flat=True).first()
+
+
+def _profile(version: ModelVersion) -> Profile | None:
+    run = TrainingRun.objects.filter(version=version).order_by("-id").first()
+    return None if run is None else cards.profile(run.card)
+
+
+def _keep(version: ModelVersion, finding: Finding, *, as_of: datetime) -> DriftReport:
+    report = DriftReport.objects.create(
+        checked_at=as_of,
+        horizon=version.horizon,
+        version=version,
+        kind=finding.kind,
+        verdict=finding.verdict,
+        rows=finding.rows,
+        worst=finding.worst[:100],
+        statistic=finding.statistic,
+        threshold=finding.threshold,
+        detail=json.dumps(finding.detail or {}),
+    )
+    if finding.verdict == Verdict.ACT and not _told(version, finding, as_of=as_of):
+        audit.record(
+            ALERT,
+            actor=ACTOR,
+            subject=f"drift:{finding.kind}:{version}",
+            data={"text": f"{report.get_kind_display()} of {version}: {finding.worst}"},
+            as_of=as_of,
+        )
+    log.info("drift.checked", version=str(version), kind=finding.kind, verdict=finding.verdict)
+    return report
+
+
+def _told(version: ModelVersion, finding: Finding, *, as_of: datetime) -> bool:
+    """Whether an earlier look at this version found the same."""
+    return (
+        DriftReport.objects.filter(version=version, kind=finding.kind, verdict=Verdict.ACT)
+        .filter(checked_at__lt=as_of)
+        .exists()
+    )

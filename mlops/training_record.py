@@ -1,0 +1,144 @@
+"""What a training leaves behind: its data's name, versions, cohort scores, the model card."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+
+from config.kernel import audit
+from mlops import labels
+from mlops.core.examples import Examples
+from mlops.core.learning import Trained
+from mlops.models import CohortScore, Dataset, TrainingRun
+from predictions import registry
+from predictions.core import roster
+from predictions.models import ModelVersion
+
+ACTOR: Final = "training"
+ALERT: Final = "alert.raised"
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def dataset(data: Examples, *, as_of: datetime) -> Dataset:
+    """The row of these examples, named by their content."""
+    found, _ = Dataset.objects.get_or_create(
+        digest=data.digest(),
+        defaults={
+            "built_at": as_of,
+            "learned_from": labels.moment(float(data.as_of.min())),
+            "learned_until": labels.moment(float(data.known_at.max())),
+            "rows": data.rows,
+            "events": data.events,
+            "source": ", ".join(
+                name for k, name in enumerate(data.sources) if np.any(data.source == k)
+            )[:300],
+        },
+    )
+    return found
+
+
+def versions(
+    row: TrainingRun, data: Examples, trained: Trained, *, as_of: datetime
+) -> ModelVersion:
+    """Register every member and the gate, and their out-of-fold cohorts; the gate's version."""
+    version = registry.register(
+        members=trained.members,
+        blend=trained.blend,
+        span=_span(data),
+        spans=_spans(data, trained),
+        seed=row.seed,
+        trials=trained.trials,
+        actor=ACTOR,
+        as_of=as_of,
+        horizon=row.horizon,
+        extra={
+            "data_digest": row.dataset_id,
+            "code_version": row.code_version,
+            "training_run": row.pk,
+        },
+    )
+    _cohorts(version, trained, horizon=row.horizon, as_of=as_of)
+    return version
+
+
+def _span(data: Examples) -> registry.Span:
+    return registry.Span(
+        data_from=labels.moment(float(data.as_of.min())),
+        data_until=labels.moment(float(data.known_at.max())),
+        rows=data.rows,
+        events=data.events,
+    )
+
+
+def _spans(data: Examples, trained: Trained) -> dict[str, registry.Span]:
+    """What each member learned from: its slice of the examples."""
+    found = {}
+    for slug in trained.members:
+        role = roster.BY_SLUG.get(slug)
+        if role is not None:
+            mine = np.flatnonzero(role.slice.covers(data.x, data.cell))
+            found[slug] = _span(data.take(mine))
+    return found
+
+
+def _cohorts(gate: ModelVersion, trained: Trained, *, horizon: str, as_of: datetime) -> None:
+    version = {member.expert_id: member for member in registry.members(gate)}
+    CohortScore.objects.bulk_create(
+        CohortScore(
+            expert_id=slug,
+            version=version[slug],
+            horizon=horizon,
+            source=CohortScore.Source.OUT_OF_FOLD,
+            cohort=(EPOCH + timedelta(days=int(day))).date(),
+            scored_at=as_of,
+            events=int(events),
+            brier_market=market,
+            brier_expert=expert,
+            log_loss_market=log_market,
+            log_loss_expert=log_expert,
+            reach=reach,
+        )
+        for slug, each in trained.experts.items()
+        for day, events, market, expert, log_market, log_expert, reach in zip(
+            each.cohorts.day,
+            each.cohorts.events,
+            each.cohorts.brier_market,
+            each.cohorts.brier_expert,
+            each.cohorts.log_loss_market,
+            each.cohorts.log_loss_expert,
+            each.cohorts.reach,
+            strict=True,
+        )
+    )
+
+
+def summary(trained: Trained) -> dict[str, Any]:
+    """The evidence that a move of the gate is written with."""
+    overall = trained.scores["out_of_fold"]
+    return {
+        "skill": overall["skill"],
+        "skill_low": overall["skill_low"],
+        "skill_high": overall["skill_high"],
+        "events": overall["events"],
+        "admitted": [slug for slug, each in trained.experts.items() if each.admitted],
+        "trials": trained.trials,
+        "insufficient": trained.scores["insufficient"],
+    }
+
+
+def alert(row: TrainingRun, *, as_of: datetime) -> None:
+    """Tell that a training broke: no version came of it and nobody may overlook that."""
+    audit.record(
+        ALERT,
+        actor=ACTOR,
+        subject=f"training:{row.pk}",
+        data={"text": f"Training of {row.horizon} failed, nothing was saved: {row.error}"[:500]},
+        as_of=as_of,
+    )
+
+
+def card(trained: Trained, contest: dict[str, Any]) -> str:
+    """The model card as JSON text."""
+    body = trained.card | {"contest": contest, "reasons": list(trained.reasons)}
+    return json.dumps(body, default=lambda value: value.item())

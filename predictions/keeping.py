@@ -1,0 +1,64 @@
+"""What of a cycle is written at length: vectors and prices ahead that say something new.
+
+A vector is by far the largest part of a forecast, and a market's next one says nearly the same:
+training keeps a few of them per market. So the outcome's forecast keeps its vector when it is the
+market's first in an interval of the clock, when it moves away from the price (a trade may follow,
+and a trade knows what it was made from), and always for markets that live for minutes. A price
+`horizon` ahead is written `PARTS` times in its horizon: a day ahead changes little in five minutes.
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+from django.db.models import Exists, OuterRef
+from numpy.typing import NDArray
+
+from markets.core.series import Floats, Ints
+from markets.models import Market
+from predictions.core import roster
+from predictions.core.contracts import PredictionConfig
+from predictions.core.ensemble import PRICE
+from predictions.models import Horizon, Prediction
+
+Flags = NDArray[np.bool_]
+
+PARTS: Final = 12  # rows of a price horizon in the time that it looks ahead, at most
+
+
+def every_s(horizon: str, config: PredictionConfig) -> float:
+    """Seconds between two vectors of a market, or between two of its rows of a price horizon."""
+    if horizon == Horizon.OUTCOME:
+        return float(config.vector_every_s)
+    return roster.HORIZON_S[horizon] / PARTS
+
+
+def opened(as_of: datetime, *, every: float) -> datetime:
+    """When the interval of the clock (UTC, multiples of `every` seconds) around `as_of` began."""
+    return datetime.fromtimestamp(as_of.timestamp() // every * every, tz=UTC)
+
+
+def due(market_id: Ints, *, horizon: str, config: PredictionConfig, as_of: datetime) -> Flags:
+    """Which markets have no vector, or no row of the price horizon, in the interval of `as_of`.
+
+    One probe of an index per market: the first row of an interval is the one that was kept.
+    """
+    every = every_s(horizon, config)
+    if every <= 0:
+        return np.ones(len(market_id), dtype=bool)
+    since = opened(as_of, every=every)
+    rows = Prediction.objects.filter(
+        market=OuterRef("pk"), horizon=horizon, as_of__gte=since, as_of__lt=as_of
+    )
+    if horizon == Horizon.OUTCOME:
+        rows = rows.exclude(vector=b"")
+    there = Market.objects.filter(Exists(rows), pk__in=market_id.tolist())
+    return ~np.isin(market_id, list(there.values_list("pk", flat=True)))
+
+
+def moved(
+    source: NDArray[np.str_], price: Floats, probability: Floats, config: PredictionConfig
+) -> Flags:
+    """Which forecasts say something else than the price, by `vector_min_move` or more."""
+    away = np.abs(probability - price) >= config.vector_min_move
+    return np.asarray(away & (source != PRICE))

@@ -1,0 +1,272 @@
+"""What drift does: one report a kind, an alert once, a training asked for, silence without data."""
+
+import json
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+
+from config.kernel.models import DomainEvent
+from mlops import drift
+from mlops.core.drift import Profile
+from mlops.models import DriftReport, TrainingRun
+from predictions.core.schema import NAMES, SCHEMA_HASH
+from predictions.models import Expert, ModelVersion
+from tests.factories import (
+    NOW,
+    EventFactory,
+    MarketFactory,
+    PredictionFactory,
+    ResolutionFactory,
+    ago,
+    learning_settings,
+)
+
+pytestmark = pytest.mark.django_db
+Kind, Verdict = DriftReport.Kind, DriftReport.Verdict
+HOUR_AGO = ago(3600)
+FEW = {"drift_min_rows": 40, "reliability_events": 20}
+
+
+def served(x: np.ndarray, *, horizon: str = "outcome") -> ModelVersion:
+    """A gate in service whose training saw these rows."""
+    gate = Expert.objects.create(slug="gate", name="Gate", algorithm="gate", horizon=horizon)
+    version = ModelVersion.objects.create(
+        expert=gate,
+        number=1,
+        horizon=horizon,
+        file="gate/1",
+        sha256="0" * 64,
+        schema_hash=SCHEMA_HASH,
+        manifest="{}",
+        data_from=ago(9e6),
+        data_until=ago(8e6),
+        rows=len(x),
+        events=len(x),
+        seed=1,
+        created_at=ago(8e6),
+    )
+    Expert.objects.filter(slug="gate").update(state="ACTIVE", served=version)
+    TrainingRun.objects.create(
+        started_at=ago(8e6),
+        finished_at=ago(8e6),
+        status="SUCCEEDED",
+        seed=1,
+        code_version="test",
+        version=version,
+        card=json.dumps({"profile": Profile.of(x, NAMES, events=len(x)).as_json()}),
+    )
+    return version
+
+
+def vectors(seed: int, rows: int, *, shifted: float = 0.0) -> np.ndarray:
+    x = np.random.default_rng(seed).normal(0.0, 1.0, (rows, len(NAMES)))
+    x[:, 0] += shifted
+    return x
+
+
+def forecasts(version: ModelVersion, x: np.ndarray, *, at: datetime = HOUR_AGO) -> None:
+    """One forecast an event, an hour ago."""
+    for row in x:
+        PredictionFactory(
+            version=version,
+            as_of=at,
+            schema_hash=SCHEMA_HASH,
+            vector=row.astype("<f8").tobytes(),
+        )
+
+
+def of_kind(reports: list[DriftReport], kind: str) -> DriftReport:
+    (found,) = [report for report in reports if report.kind == kind]
+    return found
+
+
+def test_a_moved_input_acts_alerts_once_and_asks_for_a_training() -> None:
+    learning_settings(**FEW)
+    version = served(vectors(1, 3000))
+    forecasts(version, vectors(2, 60, shifted=3.0))
+
+    first = of_kind(drift.check(as_of=NOW), Kind.FEATURES)
+    drift.check(as_of=NOW + timedelta(hours=1))
+
+    assert (first.verdict, first.worst) == (Verdict.ACT, NAMES[0])
+    assert DomainEvent.objects.filter(kind="alert.raised").count() == 1
+    assert NAMES[0] in drift.asks_for_training(as_of=NOW)
+
+
+def test_an_unchanged_world_is_quiet_and_asks_for_nothing() -> None:
+    learning_settings(**FEW)
+    version = served(vectors(1, 3000))
+    forecasts(version, vectors(2, 60))
+
+    found = of_kind(drift.check(as_of=NOW), Kind.FEATURES)
+
+    assert found.verdict == Verdict.QUIET
+    assert drift.asks_for_training(as_of=NOW) == ""
+    assert not DomainEvent.objects.filter(kind="alert.raised").exists()
+
+
+def test_vectors_that_were_kept_because_they_moved_do_not_stand_for_the_others() -> None:
+    learning_settings(**FEW)
+    version = served(vectors(1, 3000))
+    forecasts(version, vectors(2, 60), at=HOUR_AGO)
+    # Later in the same hour most markets keep no vector: those that do are not like the rest.
+    forecasts(version, vectors(3, 60, shifted=3.0), at=ago(3300))
+    for _ in range(60):
+        PredictionFactory(version=version, as_of=ago(3300), schema_hash=SCHEMA_HASH, vector=b"")
+
+    found = of_kind(drift.check(as_of=NOW), Kind.FEATURES)
+
+    assert (found.verdict, found.rows) == (Verdict.QUIET, 60)
+
+
+def test_inputs_of_a_price_ahead_are_compared_by_the_vectors_of_the_outcomes() -> None:
+    learning_settings(**FEW)
+    version = served(vectors(1, 3000), horizon="1h")
+    forecasts(version, vectors(2, 60))
+    for _ in range(60):
+        PredictionFactory(
+            version=version, horizon="1h", as_of=ago(3600), schema_hash=SCHEMA_HASH, vector=b""
+        )
+
+    found = of_kind(drift.check(as_of=NOW), Kind.FEATURES)
+
+    assert (found.horizon, found.verdict, found.rows) == ("1h", Verdict.QUIET, 60)
+
+
+def test_a_training_after_the_alarm_answers_it() -> None:
+    learning_settings(**FEW)
+    version = served(vectors(1, 3000))
+    forecasts(version, vectors(2, 60, shifted=3.0))
+    drift.check(as_of=ago(60))
+    TrainingRun.objects.create(
+        started_at=ago(30), finished_at=ago(20), status="SUCCEEDED", seed=1, code_version="test"
+    )
+
+    assert drift.asks_for_training(as_of=NOW) == ""
+
+
+def test_only_the_outcomes_trainings_and_alarms_answer_each_other() -> None:
+    learning_settings(**FEW)
+    version = served(vectors(1, 3000))
+    forecasts(version, vectors(2, 60, shifted=3.0))
+    drift.check(as_of=ago(60))
+    done = {"started_at": ago(30), "finished_at": ago(20), "seed": 1, "code_version": "test"}
+
+    TrainingRun.objects.create(status="SUCCEEDED", horizon="5m", **done)
+    assert drift.asks_for_training(as_of=NOW)
+
+    TrainingRun.objects.create(status="REFUSED", **done)
+    assert not drift.asks_for_training(as_of=NOW)
+    DriftReport.objects.create(
+        checked_at=ago(10), horizon="5m", kind=Kind.FEATURES, verdict=Verdict.ACT, rows=90
+    )
+    assert not drift.asks_for_training(as_of=NOW)
+
+
+def test_forecasts_after_the_end_and_weak_answers_are_not_scored() -> None:
+    learning_settings(**FEW)
+    version = served(vectors(1, 100))
+    for k in range(60):
+        market = MarketFactory(event=EventFactory())
+        PredictionFactory(market=market, version=version, probability=0.9, as_of=ago(1000))
+        known = {"strength": "proxy_spot"} if k % 2 else {"resolved_at": ago(5000)}
+        ResolutionFactory(market=market, payout_0=0.0, received_at=ago(600), **known)
+
+    assert of_kind(drift.check(as_of=NOW), Kind.CALIBRATION).verdict == Verdict.INSUFFICIENT
+
+
+def test_a_gap_that_chance_explains_is_no_drift() -> None:
+    learning_settings(**FEW)
+    version = served(vectors(1, 100))
+    for k in range(24):
+        market = MarketFactory(event=EventFactory())
+        PredictionFactory(market=market, version=version, probability=0.5, as_of=ago(7200))
+        ResolutionFactory(market=market, payout_0=float(k < 15), received_at=ago(600))
+
+    assert of_kind(drift.check(as_of=NOW), Kind.CALIBRATION).verdict == Verdict.QUIET
+
+
+def test_too_few_forecasts_are_insufficient_never_quiet() -> None:
+    version = served(vectors(1, 300))
+    forecasts(version, vectors(2, 5))
+
+    assert {report.verdict for report in drift.check(as_of=NOW)} == {Verdict.INSUFFICIENT}
+
+
+def test_forecasts_that_lean_ten_points_too_far_act() -> None:
+    learning_settings(**FEW)
+    version = served(vectors(1, 100))
+    for k in range(40):
+        market = MarketFactory(event=EventFactory())
+        PredictionFactory(market=market, version=version, probability=0.85, as_of=ago(7200))
+        ResolutionFactory(market=market, payout_0=float(k % 2), received_at=ago(600))
+
+    found = of_kind(drift.check(as_of=NOW), Kind.CALIBRATION)
+
+    assert found.verdict == Verdict.ACT
+    assert found.statistic == pytest.approx(0.35)
+
+
+@pytest.mark.parametrize(("later", "verdict"), [(0.05, Verdict.ACT), (0.55, Verdict.QUIET)])
+def test_scores_that_turn_against_the_model_act(later: float, verdict: str) -> None:
+    learning_settings(**FEW)
+    version = served(vectors(1, 100))
+    for k in range(200):
+        market = MarketFactory(event=EventFactory())
+        said = 0.55 if k < 100 else later
+        PredictionFactory(market=market, version=version, probability=said, as_of=ago(90_000))
+        ResolutionFactory(market=market, payout_0=1.0, received_at=ago(80_000 - k))
+
+    assert of_kind(drift.check(as_of=NOW), Kind.SCORES).verdict == verdict
+
+
+def test_nothing_served_leaves_nothing_to_compare() -> None:
+    assert drift.check(as_of=NOW) == []
+
+
+BAD_CARDS = (
+    "{",
+    "[1]",
+    "null",
+    '{"profile": 5}',
+    '{"profile": {"events": 0, "features": {}}}',
+    '{"profile": {"events": 1, "features": {"hours_left": {"quantiles": [1], "missing": 0}}}}',
+    '{"profile": {"events": 1, "features": {"hours_left": {"quantiles": null, "missing": NaN}}}}',
+    '{"profile": {"events": null, "features": {"hours_left": null}}}',
+)
+
+
+@pytest.mark.parametrize("card", BAD_CARDS)
+def test_a_bad_card_leaves_the_features_unjudged_and_the_rest_judged(card: str) -> None:
+    learning_settings(**FEW)
+    version = served(vectors(1, 300))
+    forecasts(version, vectors(2, 60))
+    TrainingRun.objects.update(card=card)
+
+    reports = drift.check(as_of=NOW)
+
+    assert of_kind(reports, Kind.FEATURES).verdict == Verdict.INSUFFICIENT
+    assert {report.kind for report in reports} == set(Kind.values)
+
+
+def test_a_horizon_that_breaks_keeps_no_other_from_being_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    version = served(vectors(1, 300))
+    hourly = Expert.objects.create(slug="gate-1h", name="Gate", algorithm="gate", horizon="1h")
+    other = ModelVersion.objects.get(pk=version.pk)
+    other.pk, other.expert, other.horizon = None, hourly, "1h"
+    other.save(force_insert=True)
+    Expert.objects.filter(slug="gate-1h").update(state="ACTIVE", served=other)
+
+    def broken(*_args: object, **_named: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(drift, "_answers", broken)
+
+    with pytest.raises(ExceptionGroup) as raised:
+        drift.check(as_of=NOW)
+
+    assert [type(each) for each in raised.value.exceptions] == [ZeroDivisionError]
+    assert set(DriftReport.objects.values_list("horizon", flat=True)) == {"1h"}
