@@ -16,7 +16,7 @@ endif
 export PYTHONDONTWRITEBYTECODE ?=
 
 
-.PHONY: demo up test suite check static lint format type-check contracts migrations bench bench-markets clean lock install
+.PHONY: demo up test suite check static lint format type-check contracts migrations bench bench-markets bench-forecast bench-power clean lock install
 
 demo: $(STAMP)
 	$(BIN)/python manage.py up --demo --port $(PORT)
@@ -60,6 +60,13 @@ bench: $(STAMP)
 # Catalogue, books and storage at full size.
 bench-markets: $(STAMP)
 	$(BIN)/python benchmarks/run.py storage catalogue stream
+
+# Features, models and the forecasts of a cycle; what it learns of planted worlds takes half an hour.
+bench-forecast: $(STAMP)
+	$(BIN)/python benchmarks/run.py features context models cycle growth
+
+bench-power: $(STAMP)
+	$(BIN)/python benchmarks/run.py power
 
 install: $(STAMP)
 

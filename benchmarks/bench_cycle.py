@@ -40,6 +40,7 @@ from predictions.core.logits import logit, sigmoid  # noqa: E402 - settings come
 from predictions.core.schema import COLUMN, SCHEMA_HASH  # noqa: E402 - settings come first
 from predictions.core.uncertainty import PriceErrors  # noqa: E402 - settings come first
 from predictions.models import Prediction, PredictionSettings  # noqa: E402 - settings come first
+from predictions.view import View, look, seen  # noqa: E402 - settings come first
 
 MARKETS, QUOTES, PER_EVENT, TAUGHT, NAIVE = 2000, 300, 4, 4_000, 20
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -98,7 +99,7 @@ def world() -> list[int]:
     return ids
 
 
-def taught(view: predict.View) -> Bundle:
+def taught(view: View) -> Bundle:
     """Every expert of the outcome, fitted on the rows of its slice with a planted answer."""
     rng = np.random.default_rng(2)
     rows = rng.integers(0, len(view.price), TAUGHT)
@@ -149,7 +150,7 @@ def median_ms(work: Callable[[], object], *, times: int = 9) -> float:
 
 
 def measure(ids: list[int]) -> list[Row]:
-    view = predict.look(ids, as_of=NOW, config=CONFIG)
+    view = look(ids, as_of=NOW, config=CONFIG)
     bundle = taught(view)
     standing = Standing(bundle=bundle)
     since = NOW - timedelta(days=2)
@@ -160,11 +161,11 @@ def measure(ids: list[int]) -> list[Row]:
     )
 
     def whole() -> list[predict.Part]:
-        seen = predict.seen(ids, *arrays, as_of=NOW, config=CONFIG)
-        return predict.forecasts(seen, standing, CONFIG)[0]
+        known = seen(ids, *arrays, as_of=NOW, config=CONFIG)
+        return predict.forecasts(known, standing, CONFIG)[0]
 
-    def looking() -> predict.View:
-        return predict.look(ids, as_of=NOW, config=CONFIG)
+    def looking() -> View:
+        return look(ids, as_of=NOW, config=CONFIG)
 
     def combining() -> list[predict.Part]:
         return predict.forecasts(view, standing, CONFIG)[0]
@@ -215,9 +216,9 @@ def naive(
     view, made, _ = whole[0]
     began = time.perf_counter()
     alone = [
-        predict.forecasts(
-            predict.seen([market], *arrays, as_of=NOW, config=CONFIG), standing, CONFIG
-        )[0][0][1].probability[0]
+        predict.forecasts(seen([market], *arrays, as_of=NOW, config=CONFIG), standing, CONFIG)[0][
+            0
+        ][1].probability[0]
         for market in view.market_id[:NAIVE].tolist()
     ]
     took = time.perf_counter() - began

@@ -25,6 +25,7 @@ from predictions import keeping, predict
 from predictions.bundles import Standing
 from predictions.core import roster
 from predictions.models import Prediction
+from predictions.view import look
 
 MARKETS, CYCLE_S, DAY_S, WRITTEN = 2000, 300, 86400, 6
 CYCLES = DAY_S // CYCLE_S
@@ -71,7 +72,7 @@ def day_mb(kept: float, bare: float, *, moved: float) -> float:
 
 
 def measure(ids: list[int]) -> list[Row]:
-    view = predict.look(ids, as_of=bench_cycle.NOW, config=CONFIG)
+    view = look(ids, as_of=bench_cycle.NOW, config=CONFIG)
     standing = Standing(bundle=bench_cycle.taught(view))
     alone = predict.forecasts(view, Standing(), CONFIG)[0][0]
     served = predict.forecasts(view, standing, CONFIG)[0][0]

@@ -37,7 +37,6 @@ from predictions.models import (
 log = structlog.get_logger(__name__)
 
 ACTOR = "drift"
-ALERT = "alert.raised"
 INSTANTS = 8  # cycles of a window that are read: neighbouring ones say the same
 ANSWERED_WITHIN = timedelta(days=30)  # what scores and calibration look at
 MOST_EVENTS = 5_000  # of these, the newest
@@ -305,22 +304,9 @@ def _keep(version: ModelVersion, finding: Finding, *, as_of: datetime) -> DriftR
         threshold=finding.threshold,
         detail=json.dumps(finding.detail or {}),
     )
-    if finding.verdict == Verdict.ACT and not _told(version, finding, as_of=as_of):
-        audit.record(
-            ALERT,
-            actor=ACTOR,
-            subject=f"drift:{finding.kind}:{version}",
-            data={"text": f"{report.get_kind_display()} of {version}: {finding.worst}"},
-            as_of=as_of,
-        )
+    if finding.verdict == Verdict.ACT:
+        subject = f"drift:{finding.kind}:{version}"
+        text = f"{report.get_kind_display()} of {version}: {finding.worst}"
+        audit.alert_once(subject, text=text, actor=ACTOR, as_of=as_of)
     log.info("drift.checked", version=str(version), kind=finding.kind, verdict=finding.verdict)
     return report
-
-
-def _told(version: ModelVersion, finding: Finding, *, as_of: datetime) -> bool:
-    """Whether an earlier look at this version found the same."""
-    return (
-        DriftReport.objects.filter(version=version, kind=finding.kind, verdict=Verdict.ACT)
-        .filter(checked_at__lt=as_of)
-        .exists()
-    )

@@ -9,7 +9,6 @@ import structlog
 from django.db.models import Max
 
 from config.kernel import audit
-from config.kernel.models import DomainEvent
 from mlops import contest, lifecycle, losses, pruning, revalidation, scores
 from mlops.core import standing
 from mlops.core.contracts import LearningConfig
@@ -21,7 +20,6 @@ from predictions.models import Algorithm, Expert, ExpertState, Horizon
 log = structlog.get_logger(__name__)
 
 ACTOR: Final = "review"
-ALERT: Final = "alert.raised"
 NONE_ACTIVE: Final = "experts:none-active"
 NEVER: Final = float("inf")
 
@@ -198,9 +196,9 @@ def _losing(seen: Iterable[Standing], config: LearningConfig, *, as_of: datetime
         if each.losses < config.losses_to_alert:
             continue
         subject = f"expert:{each.slug}:losses:{each.losing_since:%Y%m%dT%H%M%S}"
-        if not DomainEvent.objects.filter(kind=ALERT, subject=subject).exists():
-            data = {"losses": each.losses, "chance": each.loss_chance}
-            audit.record(ALERT, actor=ACTOR, subject=subject, data=data, as_of=as_of)
+        figures = {"losses": each.losses, "chance": each.loss_chance}
+        text = f"{each.slug}: {each.losses} trades lost in a row, chance {each.loss_chance:.2g}"
+        if audit.alert_once(subject, text=text, actor=ACTOR, as_of=as_of, **figures):
             told.append(subject)
     return told
 
@@ -209,10 +207,10 @@ def _nobody(*, as_of: datetime) -> list[str]:
     """An alert when no trained expert is in service, once until one has been."""
     if lifecycle.in_service() or not Expert.objects.filter(versions__isnull=False).exists():
         return []
-    raised = DomainEvent.objects.filter(kind=ALERT, subject=NONE_ACTIVE).order_by("-id").first()
+    raised = audit.alerts().filter(subject=NONE_ACTIVE).order_by("-id").first()
     served = ExpertTransition.objects.filter(after=ExpertState.ACTIVE).order_by("-id").first()
     if raised is not None and (served is None or served.moved_at <= raised.happened_at):
         return []
     text = "no expert is in service: every forecast is the market price and nothing trades on it"
-    audit.record(ALERT, actor=ACTOR, subject=NONE_ACTIVE, data={"text": text}, as_of=as_of)
+    audit.alert(NONE_ACTIVE, text=text, actor=ACTOR, as_of=as_of)
     return [NONE_ACTIVE]

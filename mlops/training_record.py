@@ -16,7 +16,6 @@ from predictions.core import roster
 from predictions.models import ModelVersion
 
 ACTOR: Final = "training"
-ALERT: Final = "alert.raised"
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -129,13 +128,8 @@ def summary(trained: Trained) -> dict[str, Any]:
 
 def alert(row: TrainingRun, *, as_of: datetime) -> None:
     """Tell that a training broke: no version came of it and nobody may overlook that."""
-    audit.record(
-        ALERT,
-        actor=ACTOR,
-        subject=f"training:{row.pk}",
-        data={"text": f"Training of {row.horizon} failed, nothing was saved: {row.error}"[:500]},
-        as_of=as_of,
-    )
+    text = f"Training of {row.horizon} failed, nothing was saved: {row.error}"[:500]
+    audit.alert(f"training:{row.pk}", text=text, actor=ACTOR, as_of=as_of)
 
 
 def card(trained: Trained, contest: dict[str, Any]) -> str:

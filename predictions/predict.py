@@ -7,7 +7,7 @@ nothing trades.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
@@ -17,21 +17,18 @@ import polars as pl
 import structlog
 from numpy.typing import NDArray
 
-from config.kernel import vendor
+from config.kernel import audit, vendor
 from markets import queries as market_queries
-from markets.core.series import Context, MarketFacts, QuoteSeries, Snapshots
-from markets.models import Market
 from predictions import keeping, registry
 from predictions.bundles import Standing
 from predictions.core import roster
-from predictions.core.cells import cells
 from predictions.core.coherence import Groups
 from predictions.core.contracts import Forecasts, PredictionConfig
 from predictions.core.ensemble import PRICE, Bundle, forecast, moves
-from predictions.core.features import compute, price_at
 from predictions.core.logits import MOST, logit
-from predictions.core.schema import LOOKBACK_S, SCHEMA_HASH
+from predictions.core.schema import SCHEMA_HASH
 from predictions.models import Horizon, Prediction, PredictionSettings, Source
+from predictions.view import View, look
 
 log = structlog.get_logger(__name__)
 
@@ -40,38 +37,8 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 SILENCE_SAID_EVERY: Final = timedelta(hours=1)
+ACTOR: Final = "predictions"
 FULL_TRUST: Final[Mapping[str, float]] = {}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """What we knew about n markets that have a fresh price, and which were asked about in vain.
-
-    Attributes
-    ----------
-    x
-        float64[n, features]; no column at all where the features could not be computed.
-    event
-        int64[n], the markets' question groups.
-    epoch
-        Whether the market lives for minutes and is about a price at its end.
-    silent
-        int64, markets without a fresh price.
-    """
-
-    market_id: Ints
-    x: Floats
-    price: Floats
-    cell: Ints
-    event: Ints
-    exclusive: Flags
-    epoch: Flags
-    silent: Ints
-
-    def take(self, rows: Flags) -> "View":
-        """The given rows."""
-        columns = ("market_id", "x", "price", "cell", "event", "exclusive", "epoch")
-        return replace(self, **{name: getattr(self, name)[rows] for name in columns})
 
 
 def run(
@@ -105,6 +72,8 @@ def run(
             standing = replace(standing, missing={**standing.missing, **left_out})
         if usable:
             registry.note(standing, horizon=horizon)
+    for part, why in view.failed.items():
+        _tell(part, why, as_of=as_of)
     rows = pl.concat(frames)
     added = vendor.append(Prediction, rows) if len(rows) else 0
     outcome = standings.get(Horizon.OUTCOME, Standing()).bundle
@@ -117,6 +86,12 @@ def run(
         horizons=len(standings),
     )
     return added
+
+
+def _tell(part: str, why: str, *, as_of: datetime) -> None:
+    """Alert, once a day, that forecasts were made without a part of what we know."""
+    text = f"Forecasts are made without {part}, which failed: {why}"[:500]
+    audit.alert_once(f"forecast:{part}:{as_of:%Y%m%d}", text=text, actor=ACTOR, as_of=as_of)
 
 
 def _said(
@@ -145,61 +120,6 @@ def _said(
             rows = rows.filter(pl.col("market_id").is_in(waiting.tolist()))
         found.append(rows)
     return found, left_out
-
-
-def look(market_ids: Sequence[int], *, as_of: datetime, config: PredictionConfig) -> View:
-    """The features and prices of markets as they were known at `as_of`."""
-    # A market's event is part of its features, so its siblings are read with it.
-    events = Market.objects.filter(pk__in=market_ids).values("event")
-    known = Market.objects.filter(event__in=events, received_at__lte=as_of)
-    ids = list(known.order_by("pk").values_list("pk", flat=True))
-    since = as_of - timedelta(seconds=LOOKBACK_S)
-    series = market_queries.quote_series(ids, since=since, as_of=as_of)
-    facts = market_queries.facts(ids, as_of=as_of)
-    context = _context(ids, since=since, as_of=as_of)
-    return seen(market_ids, series, facts, context, as_of=as_of, config=config)
-
-
-def _context(ids: Sequence[int], *, since: datetime, as_of: datetime) -> Context | None:
-    """What surrounds the markets; without it its features are missing, and the others stand."""
-    try:
-        return market_queries.context(ids, since=since, as_of=as_of)
-    except Exception:
-        log.exception("context.failed", markets=len(ids))
-        return None
-
-
-def seen(
-    market_ids: Sequence[int],
-    series: QuoteSeries,
-    facts: MarketFacts,
-    context: Context | None,
-    *,
-    as_of: datetime,
-    config: PredictionConfig,
-) -> View:
-    """The view of those of the described markets that were asked about; reads nothing."""
-    at = np.flatnonzero(np.isin(facts.market_id, np.array(market_ids, dtype=np.int64)))
-    every = Snapshots(market=at, as_of=np.full(len(at), as_of.timestamp()))
-    price = price_at(series, every, config.max_quote_age_s)
-    fresh = (price > 0) & (price < 1)  # anything else is no price, and NaN is not young enough
-    snapshots = Snapshots(market=at[fresh], as_of=every.as_of[fresh])
-    try:
-        x = compute(series, facts, snapshots, context)
-    except Exception:
-        # Without features there is no correction, and the forecast is the price.
-        log.exception("features.failed", rows=snapshots.rows)
-        x = np.empty((snapshots.rows, 0))
-    return View(
-        market_id=facts.market_id[snapshots.market],
-        x=x,
-        price=price[fresh],
-        cell=cells(facts, snapshots),
-        event=facts.event[snapshots.market],
-        exclusive=facts.exclusive[snapshots.market],
-        epoch=np.isfinite(facts.window_s[snapshots.market]),
-        silent=facts.market_id[at[~fresh]],
-    )
 
 
 Part = tuple[View, Forecasts, Bundle | None]

@@ -9,7 +9,6 @@ from django.db import transaction
 from django.db.models import Max
 
 from config.kernel import audit
-from config.kernel.models import DomainEvent
 from config.kernel.modes import STORED_MODES
 from markets.models import Notice
 from risk import equity, halts
@@ -18,7 +17,6 @@ from risk.core.contracts import LimitsConfig
 from risk.models import EquityPoint, Halt, RiskLimits
 
 ACTOR = "watch"
-ALERT = "alert.raised"
 HEARD_WITHIN = timedelta(days=1)
 
 
@@ -71,11 +69,11 @@ def _raise_notices(*, as_of: datetime) -> int:
         received_at__lte=as_of,
     )
     texts = dict(fresh.order_by("received_at").values_list("key", "text"))
-    raised = DomainEvent.objects.filter(kind=ALERT, subject__in=texts)
+    raised = audit.alerts().filter(subject__in=texts)
     told = set(raised.values_list("subject", flat=True))
     news = {key: text for key, text in texts.items() if key not in told}
     for key, text in news.items():
-        audit.record(ALERT, actor=ACTOR, subject=key, data={"text": text}, as_of=as_of)
+        audit.alert(key, text=text, actor=ACTOR, as_of=as_of)
     return len(news)
 
 

@@ -89,13 +89,33 @@ def fact_triggers(db: Any) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Measure coverage where it tells something, and choose what runs on the second database."""
+    second = bool(os.environ.get("DATABASE_TESTS_ONLY"))
+    if second:
+        _only_what_depends_on_a_database(config, items)
+    for item in items:
+        if not _is_measured(item, second=second):
+            item.add_marker(pytest.mark.no_cover)
+
+
+def _is_measured(item: pytest.Item, *, second: bool) -> bool:
+    """Tracing costs half of a test's time again.
+
+    What differs between databases lies in the kernel; browsers, recorded history and the sources
+    themselves are asked about code that other tests run.
+    """
+    if second:
+        return ROOT / "tests" / "kernel" in item.path.parents
+    spared = item.get_closest_marker("history") or item.get_closest_marker("browser")
+    return not spared and ROOT / "tests" / "architecture" not in item.path.parents
+
+
+def _only_what_depends_on_a_database(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On the second database only what depends on one runs: the rest was proved on the first.
 
     A test of processes depends on it where it uses the suite's database, or makes databases on the
     same server (`own_database`); one whose processes have an SQLite file of their own does not.
     """
-    if not os.environ.get("DATABASE_TESTS_ONLY"):
-        return
     touching = {"db", "transactional_db", "live_server", "django_db_setup"}
     chosen = [
         item

@@ -4,14 +4,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from config.kernel import locks
 from config.kernel.models import DomainEvent
 
 GENESIS = "0" * 64
+ALERT: Final = "alert.raised"
 
 
 @transaction.atomic
@@ -33,6 +35,27 @@ def record(
     event.hash = seal(event)
     event.save(force_insert=True)
     return event
+
+
+def alert(subject: str, *, text: str, actor: str, as_of: datetime, **figures: Any) -> DomainEvent:
+    """Tell people: `text` says in one sentence what is wrong and what to do, `figures` how much."""
+    data = {"text": text, **figures}
+    return record(ALERT, actor=actor, subject=subject, data=data, as_of=as_of)
+
+
+@transaction.atomic
+def alert_once(subject: str, *, text: str, actor: str, as_of: datetime, **figures: Any) -> bool:
+    """Tell people unless they were told about this subject before; whether it is news."""
+    locks.hold("audit")
+    if alerts().filter(subject=subject).exists():
+        return False
+    alert(subject, text=text, actor=actor, as_of=as_of, **figures)
+    return True
+
+
+def alerts() -> QuerySet[DomainEvent]:
+    """Everything that people were told."""
+    return DomainEvent.objects.filter(kind=ALERT)
 
 
 def seal(event: DomainEvent) -> str:

@@ -1,12 +1,12 @@
 """Alerts of the last day: what the watch, the review, drift and trainings raised, weighed."""
 
 import json
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.urls import reverse
 
+from config.kernel import audit
 from config.kernel.models import DomainEvent
 from config.pages.lines import BAD, NEUTRAL, WARN, Line, ago
 from markets.models import Notice
@@ -14,7 +14,6 @@ from mlops import lifecycle
 from predictions.core import roster
 from predictions.models import Algorithm, Expert, ExpertState, Horizon
 
-ALERT: Final = "alert.raised"
 DAY: Final = timedelta(days=1)
 READ: Final = 100  # of the newest
 SHOWN: Final = 5
@@ -28,6 +27,7 @@ OURS: Final = {
     "expert": "Experts",
     "experts": "Experts",
     "drift": "Drift",
+    "forecast": "Forecasts",
     "training": "Training",
     "scores": "Scores",
 }
@@ -35,9 +35,7 @@ OURS: Final = {
 
 def newest(*, as_of: datetime, staff: bool, most: int = SHOWN) -> list[Line]:
     """What was raised in the last day: of our own experts first, then the newest."""
-    rows = DomainEvent.objects.filter(
-        kind=ALERT, happened_at__gt=as_of - DAY, happened_at__lte=as_of
-    )
+    rows = audit.alerts().filter(happened_at__gt=as_of - DAY, happened_at__lte=as_of)
     for kind in NOISE:
         rows = rows.exclude(subject__startswith=f"{kind.value}:")
     found = sorted(rows.order_by("-id")[:READ], key=lambda row: _topic(row.subject) not in OURS)
@@ -75,10 +73,4 @@ def _line(row: DomainEvent, *, staff: bool, as_of: datetime) -> Line:
 
 def _text(row: DomainEvent) -> str:
     told: dict[str, Any] = json.loads(row.data)
-    if told.get("text"):
-        return str(told["text"])
-    if "losses" in told:
-        chance = float(told.get("chance") or 0.0)
-        slug: Sequence[str] = row.subject.split(":")
-        return f"{slug[1]}: {told['losses']} trades lost in a row, chance {chance:.2g}"
-    return row.subject
+    return str(told.get("text") or row.subject)

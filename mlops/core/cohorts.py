@@ -84,10 +84,10 @@ def daily(tested: Examples, move: Floats, *, cap: float) -> Cohorts:
     )
 
 
-def p_value(tested: Examples, move: Floats, *, cap: float, cohort_s: float = DAY_S) -> float:
+def p_value(tested: Examples, move: Floats, *, cap: float, cohort_s: float) -> float:
     """One-sided p of "no better than the price" in log loss, one look; every event weighs the same.
 
-    The larger of two: clustered by event, and by cohort of the answer (UTC days by default),
+    The larger of two: clustered by event, and by cohort of the answer,
     because events that are open together share its surprises; each by Student's t with one degree
     of freedom less than clusters. 1 below `LEAST_EVENTS` events, and in one cohort. Surprises that
     last longer than a cohort are not covered.

@@ -39,8 +39,8 @@ class HoldOut:
         Brier skill against the price, events weighing the same, and its one-sided 95 % bound.
     direction, direction_low
         Share of moves whose sign it named, events weighing the same; NaN without moves.
-    reasons
-        Why it may not get weight; empty where it may.
+    useless, poor
+        Why nothing can be read from it, and what is not good enough; empty where it may get weight.
     """
 
     rows: int
@@ -49,7 +49,13 @@ class HoldOut:
     skill_low: float
     direction: float
     direction_low: float
-    reasons: tuple[str, ...] = ()
+    useless: tuple[str, ...] = ()
+    poor: tuple[str, ...] = ()
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it may not get weight; empty where it may."""
+        return (*self.useless, *self.poor)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; null where a number is not finite."""
@@ -72,7 +78,7 @@ def judge(tested: Examples, move: Floats, *, horizon: str, config: LearningConfi
             skill_low=nan,
             direction=nan,
             direction_low=nan,
-            reasons=("no fold tested it: its hold-out is empty",),
+            useless=("no fold tested it: its hold-out is empty",),
         )
     # Among all rows: how many of them an expert speaks about may depend on where the price went.
     weight = weights(tested.event)[rows]
@@ -91,8 +97,11 @@ def judge(tested: Examples, move: Floats, *, horizon: str, config: LearningConfi
         direction=direction,
         direction_low=direction_low,
     )
-    reasons = [*_useless(said, y, horizon=horizon), *_poor(found, horizon=horizon, config=config)]
-    return replace(found, reasons=tuple(reasons))
+    return replace(
+        found,
+        useless=tuple(_useless(said, y, horizon=horizon)),
+        poor=tuple(_poor(found, horizon=horizon, config=config)),
+    )
 
 
 def judge_model(

@@ -286,7 +286,7 @@ def _judged(
     seen: Collection[str],
 ) -> dict[str, Tested]:
     moves = dict(zip(found.experts, found.corrections.T, strict=True))
-    width = _cohort_s(horizon, config)
+    width = cohort_s(horizon, config)
     alone = [cohorts.p_value(tested, move, cap=cap, cohort_s=width) for move in moves.values()]
     # What else was tried counts like a test that showed nothing.
     asked = np.array([*alone, *[1.0] * (trials - len(alone))])
@@ -306,9 +306,10 @@ def _judged(
             margin=config.demotion_margin,
         )
         route = _route(evidence, least, p, first=slug not in seen, config=config)
-        against = (*held.reasons, *_short(evidence, least, p, route=route, config=config))
+        against = (*held.useless, *_worse(evidence, config=config))
         if suspected:
             against = (f"it {suspected}", *against)
+        short = (*held.poor, *_short(evidence, least, p, route=route))
         experts[slug] = Tested(
             hold_out=held,
             evidence=evidence,
@@ -316,9 +317,9 @@ def _judged(
             p_value=p,
             route="in service" if slug in active else route,
             cohorts=cohorts.daily(tested, move, cap=cap),
-            # A suspect blocks itself, even one in service.
-            admitted=not against or (slug in active and not suspected),
-            reasons=against,
+            # One look that shows too little takes nobody out of service; one that shows harm does.
+            admitted=not against and (slug in active or not short),
+            reasons=(*against, *short),
         )
     return experts
 
@@ -341,20 +342,27 @@ def _route(
     return FIXED_SAMPLE if first and p <= config.evidence_level else ""
 
 
-def _short(
-    evidence: Evidence, least: float, p: float, *, route: str, config: LearningConfig
-) -> tuple[str, ...]:
-    """What the evidence lacks, or says against an expert."""
-    if evidence.e_worse >= config.evidence_to_demote:
-        return (f"evidence of {evidence.e_worse:.3g} says that it is worse than the price",)
+def _worse(evidence: Evidence, *, config: LearningConfig) -> tuple[str, ...]:
+    """What the evidence says against an expert."""
+    if evidence.e_worse < config.evidence_to_demote:
+        return ()
+    return (f"evidence of {evidence.e_worse:.3g} says that it is worse than the price",)
+
+
+def _short(evidence: Evidence, least: float, p: float, *, route: str) -> tuple[str, ...]:
+    """What the evidence lacks."""
     if route:
         return ()
     return (f"its evidence is {evidence.e_value:.3g} of {least:.3g}, its adjusted p {p:.3g}",)
 
 
-def _cohort_s(horizon: str, config: LearningConfig) -> float:
-    """Forecasts that overlap are one bet: a cohort is never shorter than the horizon."""
-    return max(float(config.cohort_s), roster.HORIZON_S.get(horizon, 0.0))
+def cohort_s(horizon: str, config: LearningConfig) -> float:
+    """Seconds of answers that are one bet, two horizons at least.
+
+    An answer counts only if its forecast came after the cohort before had closed. In cohorts as
+    wide as the horizon none could, for a forecast is made one horizon before its answer.
+    """
+    return max(float(config.cohort_s), 2 * roster.HORIZON_S.get(horizon, 0.0))
 
 
 def _climb(

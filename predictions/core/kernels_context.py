@@ -17,7 +17,7 @@ from predictions.core import kernels_tape
 from predictions.core import schema_context as told
 from predictions.core.compiled import njit
 from predictions.core.kernels import known_by
-from predictions.core.kernels_tape import look_back
+from predictions.core.kernels_tape import clipped_logit, look_back
 from predictions.core.schema import COLUMN, LOOKBACK_S
 
 Floats = NDArray[np.float64]
@@ -150,15 +150,6 @@ def market_prices(
             if not math.isnan(price[i]):
                 out[row] = price[i]
                 break
-
-
-@njit
-def clipped_logit(p: float, clip: float) -> float:
-    """ln(p / (1 − p)) of p clipped to [clip, 1 − clip]; NaN stays NaN."""
-    if math.isnan(p):
-        return p
-    p = min(max(p, clip), 1 - clip)
-    return math.log(p / (1 - p))
 
 
 @njit

@@ -87,7 +87,7 @@ class ResidualNet(Learned):
         columns = restraint.screen(lesson, least=self.min_score, most=self.columns)
         if not len(columns):
             return None
-        lesson = lesson.take(slice(None, None, -(-lesson.rows // self.most_rows)))
+        lesson = lesson.thinned(self.most_rows)
         prepare = Preparation.of(lesson.x, columns)
         price = sigmoid(lesson.logit)
         variance = price * (1 - price)

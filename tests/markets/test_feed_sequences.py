@@ -26,6 +26,7 @@ def live(line: Line, rng: np.random.Generator) -> None:
             line.say(getattr(line.venue, action)())
 
 
+@pytest.mark.no_cover  # the same lines ten thousand times
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_a_usable_book_is_the_venues_at_every_quiet_moment(batch: int) -> None:
     """Half of the histories lose nothing: then every drained channel is a quiet moment.

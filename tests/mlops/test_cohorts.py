@@ -40,13 +40,15 @@ def sample(
     return tested, 0.2 * lean
 
 
+def p_value(of: tuple[Examples, np.ndarray]) -> float:
+    """Clustered by UTC day."""
+    return cohorts.p_value(*of, cap=0.7, cohort_s=DAY_S)
+
+
 def test_events_that_share_their_day_do_not_admit_an_expert_without_skill() -> None:
     rng = np.random.default_rng(4)
 
-    found = [
-        cohorts.p_value(*sample(days=40, per_day=25, shared=0.5, rng=rng), cap=0.7)
-        for _ in range(400)
-    ]
+    found = [p_value(sample(days=40, per_day=25, shared=0.5, rng=rng)) for _ in range(400)]
 
     assert np.mean(np.array(found) <= 0.05) <= 0.065  # 0.05 and 1.4 standard errors
 
@@ -54,10 +56,7 @@ def test_events_that_share_their_day_do_not_admit_an_expert_without_skill() -> N
 def test_a_sample_of_few_clusters_holds_its_level_too() -> None:
     rng = np.random.default_rng(5)
 
-    found = [
-        cohorts.p_value(*sample(days=6, per_day=6, shared=0.0, rng=rng), cap=0.7)
-        for _ in range(600)
-    ]
+    found = [p_value(sample(days=6, per_day=6, shared=0.0, rng=rng)) for _ in range(600)]
 
     assert np.mean(np.array(found) <= 0.05) <= 0.065
 
@@ -67,7 +66,9 @@ def test_too_few_events_or_a_single_day_prove_nothing(days: int, per_day: int) -
     rng = np.random.default_rng(6)
 
     assert (
-        cohorts.p_value(*sample(days=days, per_day=per_day, shared=0, rng=rng, skill=3), cap=0.7)
+        cohorts.p_value(
+            *sample(days=days, per_day=per_day, shared=0, rng=rng, skill=3), cap=0.7, cohort_s=DAY_S
+        )
         == 1
     )
 
@@ -76,7 +77,9 @@ def test_a_real_gain_is_found() -> None:
     rng = np.random.default_rng(7)
 
     assert (
-        cohorts.p_value(*sample(days=40, per_day=25, shared=0.2, rng=rng, skill=0.3), cap=0.7)
+        cohorts.p_value(
+            *sample(days=40, per_day=25, shared=0.2, rng=rng, skill=0.3), cap=0.7, cohort_s=DAY_S
+        )
         < 0.001
     )
 
@@ -97,5 +100,5 @@ def test_where_answers_come_by_the_minute_a_cohort_is_shorter_than_a_day() -> No
         one_day[0], known_at=one_day[0].known_at.min() + np.arange(one_day[0].rows) * 60
     )
 
-    assert cohorts.p_value(*one_day, cap=0.7) == 1.0
+    assert p_value(one_day) == 1.0
     assert cohorts.p_value(spread, one_day[1], cap=0.7, cohort_s=600) < 0.05

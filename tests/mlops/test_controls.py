@@ -10,6 +10,7 @@ from mlops import labels
 from mlops.core import cohorts, controls, gates, learning, oof
 from mlops.core.controls import Control
 from mlops.core.examples import Examples
+from mlops.core.splits import DAY_S
 from mlops.models import LearningSettings
 from predictions.core import estimators
 from predictions.core.roster import RECALIBRATION
@@ -200,5 +201,5 @@ def test_a_slice_that_follows_the_price_is_judged_by_all_rows_of_its_events() ->
     gain = np.log(price / (1 - price))[middle] * (alone.y - alone.price) * alone.weight
 
     assert gain.sum() > 4 * np.sqrt(np.sum(np.bincount(alone.event, gain) ** 2))
-    assert cohorts.p_value(data, bold, cap=0.7) > 0.05
+    assert cohorts.p_value(data, bold, cap=0.7, cohort_s=DAY_S) > 0.05
     assert gates.judge(data, bold, horizon="outcome", config=CONFIG).skill < 0

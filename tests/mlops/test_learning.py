@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mlops import labels
-from mlops.core import gates, learning, oof
+from mlops.core import eprocess, gates, learning, oof
 from mlops.core.examples import Examples
 from mlops.models import LearningSettings
-from predictions.core import estimators
+from predictions.core import estimators, roster
 from predictions.core.estimators import PriceExpert, Recalibration
 from predictions.core.roster import RECALIBRATION, Role, Slice
 from predictions.core.schema import COLUMN
@@ -76,6 +76,25 @@ def test_an_expert_that_knows_nothing_reproduces_the_market_exactly() -> None:
     assert found.scores["out_of_fold"]["skill"] == 0
     brier = found.scores["out_of_fold"]
     assert brier["brier_model"] == brier["brier_market"]
+
+
+def test_service_excuses_nothing_that_speaks_against_an_expert() -> None:
+    found = learned(made(events=300), make=lambda _role: PriceExpert(), active=[BOOSTER.slug])
+
+    booster = found.experts[BOOSTER.slug]
+    assert booster.route == "in service"
+    assert any("a constant is no forecast" in reason for reason in booster.reasons)
+    assert not booster.admitted
+
+
+@pytest.mark.parametrize("horizon", roster.HORIZONS)
+def test_evidence_of_every_horizon_has_forecasts_that_count(horizon: str) -> None:
+    ahead = roster.HORIZON_S.get(horizon, 3600.0)
+    asked = np.arange(0.0, 30 * 86_400.0, 300.0)
+
+    fresh = eprocess.counted(asked, asked + ahead, width_s=learning.cohort_s(horizon, CONFIG))
+
+    assert fresh.mean() > 0.4
 
 
 def test_a_feature_that_knows_the_answer_blocks_the_model() -> None:

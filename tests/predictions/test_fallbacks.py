@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from django.conf import settings as django_settings
 
-from predictions import artefacts, predict, queries, registry
+from config.kernel import audit
+from markets import queries as market_queries
+from predictions import artefacts, predict, queries, registry, view
 from predictions.core import roster
 from predictions.core.schema import FEATURES
 from predictions.models import Expert, Prediction, PredictionSettings
@@ -126,17 +128,39 @@ def test_where_every_expert_fails_the_forecast_is_the_price_and_no_intent_can_fo
 def test_where_all_of_the_learning_fails_the_price_is_left(stage, monkeypatch):
     markets()
     in_service(registered(shifts(politics=0.5, recalibration=0.5)))
-    ours = getattr(predict, stage)
+    module = {"compute": view, "forecast": predict}[stage]
+    ours = getattr(module, stage)
 
     def failing(*arguments, **named):
         if stage == "forecast" and arguments[0] is None:
             return ours(*arguments, **named)
         raise ArithmeticError("everything is broken")
 
-    monkeypatch.setattr(predict, stage, failing)
+    monkeypatch.setattr(module, stage, failing)
 
     assert predict.run(as_of=NOW) == 2
     assert {(row.source, row.probability == row.price) for row in outcomes()} == {("PRICE", True)}
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "part"),
+    [(market_queries, "context", "context"), (view, "compute", "features")],
+)
+def test_people_are_told_once_a_day_what_forecasts_are_made_without(
+    module, name, part, monkeypatch
+):
+    markets()
+
+    def failing(*_arguments, **_named):
+        raise ArithmeticError("too many levels")
+
+    monkeypatch.setattr(module, name, failing)
+    for minutes in (0, 5, 24 * 60):
+        predict.run(as_of=NOW + timedelta(minutes=minutes))
+
+    raised = audit.alerts().filter(subject__startswith=f"forecast:{part}:")
+    assert raised.count() == 2
+    assert all(f"without {part}" in row.data and "too many levels" in row.data for row in raised)
 
 
 def test_a_market_without_a_price_is_valued_as_nothing_to_trade():

@@ -8,7 +8,7 @@ from django.conf import settings as django_settings
 
 from mlops import ahead, collect, labels
 from mlops.models import LearningSettings
-from predictions import keeping, predict, registry
+from predictions import keeping, predict, registry, view
 from predictions.core.schema import FEATURES, SCHEMA_HASH
 from predictions.models import Prediction, PredictionSettings
 from tests.factories import (
@@ -87,7 +87,7 @@ def test_silence_and_failed_features_do_not_use_up_the_interval(monkeypatch):
         raise FloatingPointError("no features")
 
     with monkeypatch.context() as patch:
-        patch.setattr(predict, "compute", broken)
+        patch.setattr(view, "compute", broken)
         cycles(0)
     PredictionFactory(market=market, as_of=START, source="NEUTRAL", vector=b"", horizon="1h")
     cycles(5, 10)

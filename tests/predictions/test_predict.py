@@ -16,6 +16,7 @@ from predictions import predict, queries, registry
 from predictions.core.estimators import Recalibration
 from predictions.core.schema import LOOKBACK_S, NAMES, SCHEMA_HASH
 from predictions.models import Expert, Prediction, PredictionSettings
+from predictions.view import look, seen
 from tests.factories import NOW, EventFactory, MarketFactory, QuoteFactory, ago
 from tests.predictions.test_ensemble import blend
 from tests.predictions.worlds import in_service
@@ -138,7 +139,7 @@ def test_a_price_that_is_no_probability_is_none_and_costs_its_own_market_only(pr
     series = replace(series, price=spoilt)
     config = PredictionSettings(version=1).as_config()
 
-    view = predict.seen(ids, series, facts, None, as_of=NOW, config=config)
+    view = seen(ids, series, facts, None, as_of=NOW, config=config)
     (_, made, bundle), *_ = predict.forecasts(view, registry.examined(), config)[0]
 
     assert view.silent.tolist() == [absurd.pk]
@@ -195,7 +196,7 @@ def test_asking_for_one_market_gives_the_vector_of_the_whole_run():
     together = queries.latest([m.pk for m in family], as_of=NOW)
 
     config = PredictionSettings.objects.current(as_of=NOW).as_config()
-    alone = predict.look([family[1].pk], as_of=NOW, config=config)
+    alone = look([family[1].pk], as_of=NOW, config=config)
 
     stored = vector(together[family[1].pk])
     np.testing.assert_array_equal(alone.x[0], [stored[name] for name in NAMES])
@@ -246,10 +247,10 @@ def test_a_quote_of_the_whole_look_back_is_read_and_none_before_it():
     market = quoted(count=1)
     QuoteFactory(market=market, at=ago(LOOKBACK_S), bid=0.2, ask=0.22, book=None)
     config = PredictionSettings.objects.current(as_of=NOW).as_config()
-    before = predict.look([market.pk], as_of=NOW, config=config)
+    before = look([market.pk], as_of=NOW, config=config)
     QuoteFactory(market=market, at=ago(LOOKBACK_S + 1), bid=0.8, ask=0.82, book=None)
 
-    after = predict.look([market.pk], as_of=NOW, config=config)
+    after = look([market.pk], as_of=NOW, config=config)
 
     np.testing.assert_array_equal(before.x, after.x)
 
