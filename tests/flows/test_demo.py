@@ -24,6 +24,7 @@ PAID_WITHIN_S = 300
 
 
 @pytest.mark.django_db
+@pytest.mark.on_sqlite
 @pytest.mark.timeout(90)
 def test_a_demo_started_at_an_unlucky_hour_trades_within_a_minute_and_is_paid(clock: Clock) -> None:
     clock.second = int(UNLUCKY.timestamp())
