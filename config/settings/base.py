@@ -173,11 +173,13 @@ CELERY_BEAT_SCHEDULER = "config.scheduler:LeaderScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0.2, "interval_step": 0.3}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# Longer than the longest time limit: else a task that still runs is handed to a second worker.
+BROKER_REDELIVERS_AFTER_S = 6000
 BROKER_FOLDER = ENV.state_dir / "broker"
 if ENV.redis_url:
     CELERY_BROKER_URL = ENV.redis_url
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
-        "visibility_timeout": 3600,
+        "visibility_timeout": BROKER_REDELIVERS_AFTER_S,
         "health_check_interval": 25,
     }
 else:
