@@ -31,7 +31,8 @@ NONE: Final = -1  # the version of a forecast that none made
 class Answered:
     """n forecasts in order of `known_at`; times are UTC epoch seconds, `version` -1 is the price.
 
-    `price`, `probability` and `y` are of outcome 0, or the price now and the price ahead.
+    `price`, `probability` and `y` are of outcome 0, or the price now and the price ahead; `trust`
+    is what `probability` was mixed with the price by.
     """
 
     prediction: Ints
@@ -43,6 +44,7 @@ class Answered:
     price: Floats
     probability: Floats
     cap: Floats
+    trust: Floats
     y: Floats
 
     @property
@@ -65,6 +67,7 @@ COLUMNS: Final = (
     "probability",
     "cap",
     "market__window_s",
+    "trust",
 )
 
 
@@ -166,6 +169,7 @@ def _ordered(rows: Sequence[tuple[Any, ...]], y: Floats, known_at: Floats) -> An
         price=_floats(row[5] for row in rows),
         probability=_floats(row[6] for row in rows),
         cap=_floats(row[7] for row in rows),
+        trust=_floats(1.0 if row[9] is None else row[9] for row in rows),
         y=y,
     )
     return found.take(np.lexsort((found.as_of, found.market, found.known_at)))

@@ -1,9 +1,12 @@
 """How far the gate is trusted, learned from its answered forecasts: one update an event.
 
-Market and gate share weight that moves to whoever lost less (`predictions.core.online`). What an
-event's markets answered within the same hour is one event; hours are worked off in order, each
-once, so that a rebuild from the rows gives the same weights. The gate was admitted on evidence, so
-it is trusted in full at its equal share and above; below, its weight shrinks in proportion.
+Market and gate share weight that moves to whoever lost less (`predictions.core.online`), the gate
+by what it would have said in full trust: else the less it is trusted, the less could be learned.
+Only forecasts of the version that it serves count, and another version starts anew, with its own
+answers so far. What an event's markets answered within the same hour is one event; hours are worked
+off in order, each once, so that a rebuild from the rows gives the same weights. The gate was
+admitted on evidence, so it is trusted in full at its equal share and above; below, its weight
+shrinks in proportion.
 """
 
 import json
@@ -20,8 +23,9 @@ from mlops.answers import Answered
 from mlops.core.contracts import LearningConfig
 from mlops.models import LearningSettings, OnlineWeights
 from predictions.core import online, roster
+from predictions.core.ensemble import untrusted
 from predictions.core.online import State
-from predictions.models import Expert, Horizon
+from predictions.models import Expert, Horizon, ModelVersion
 
 log = structlog.get_logger(__name__)
 
@@ -43,17 +47,21 @@ def follow(*, as_of: datetime) -> int:
 @transaction.atomic
 def _follow(horizon: str, *, config: LearningConfig, as_of: datetime) -> int:
     locks.hold(f"trust:{horizon}")
+    gate = _gate(horizon)
     last = _last(horizon, as_of=as_of)
     until = _hour(as_of - SETTLE)
-    if last is not None and last.as_of < until and _broken(last):
-        log.warning("trust.broken", horizon=horizon, row=last.pk)
-        last = None  # then it is learned again from the answers
-    since = last.as_of if last is not None else until - answers.LOOK_BACK
-    if since >= until:
+    if gate is None or gate.served is None or (last is not None and last.as_of >= until):
         return 0
-    before = _state(last, config)
-    after = _added(before, horizon, since=since, until=until, config=config)
-    if after.events == before.events:
+    broken = last is not None and _broken(last)
+    if last is not None and not broken and _is_of(last, gate.served, config):
+        since, before = last.as_of, State.from_json(json.loads(last.state))
+    else:  # then it is learned, or learned again, from the answers
+        since = max(until - answers.LOOK_BACK, _hour(gate.served.created_at))
+        before = online.start(NAMES)
+    after = _added(before, gate.served, since=since, until=until, config=config)
+    if broken:
+        log.warning("trust.broken", horizon=horizon)
+    elif after.events == before.events:
         return 0
     OnlineWeights.objects.create(
         horizon=horizon,
@@ -68,7 +76,7 @@ def _follow(horizon: str, *, config: LearningConfig, as_of: datetime) -> int:
                 "bound": after.bound,
             }
         ),
-        state=json.dumps(after.as_json()),
+        state=json.dumps({**after.as_json(), "version": gate.served.pk}),
     )
     log.info("trust.followed", horizon=horizon, events=after.events - before.events)
     return after.events - before.events
@@ -81,39 +89,50 @@ def current(horizon: str, *, as_of: datetime) -> float:
     also where no review came by to say so.
     """
     config = LearningSettings.objects.current(as_of=as_of).as_config()
-    if _stale(horizon, config=config, as_of=as_of):
+    gate = _gate(horizon)
+    if gate is None or gate.served is None:
+        return 1.0
+    if lifecycle.expired(gate, config=config, as_of=as_of):
         return 0.0
     last = _last(horizon, as_of=as_of)
-    if config.online_method == OFF or last is None or last.method != config.online_method:
+    if config.online_method == OFF or last is None:
         return 1.0
     # What cannot be read speaks for nobody: the forecast is the price until the next good row.
-    return 0.0 if _broken(last) else min(1.0, cards.read(last.weights)["gate"] / EQUAL)
+    if _broken(last):
+        return 0.0
+    spoke = _is_of(last, gate.served, config)
+    return min(1.0, cards.read(last.weights)["gate"] / EQUAL) if spoke else 1.0
 
 
-def _stale(horizon: str, *, config: LearningConfig, as_of: datetime) -> bool:
-    gate = Expert.objects.select_related("served").filter(slug=roster.gate(horizon)).first()
-    if gate is None or gate.served is None:
-        return False
-    return lifecycle.expired(gate, config=config, as_of=as_of)
+def _gate(horizon: str) -> Expert | None:
+    return Expert.objects.select_related("served").filter(slug=roster.gate(horizon)).first()
 
 
-def rebuilt(horizon: str, *, since: datetime, until: datetime, config: LearningConfig) -> State:
+def _is_of(row: OnlineWeights, version: ModelVersion, config: LearningConfig) -> bool:
+    """Whether a readable row speaks of a version, by the method in use."""
+    return row.method == config.online_method and cards.read(row.state).get("version") == version.pk
+
+
+def rebuilt(
+    version: ModelVersion, *, since: datetime, until: datetime, config: LearningConfig
+) -> State:
     """The state after the events of a span, from the rows alone."""
-    return _added(online.start(NAMES), horizon, since=since, until=until, config=config)
+    return _added(online.start(NAMES), version, since=since, until=until, config=config)
 
 
 def _added(
-    state: State, horizon: str, *, since: datetime, until: datetime, config: LearningConfig
+    state: State, version: ModelVersion, *, since: datetime, until: datetime, config: LearningConfig
 ) -> State:
     """One update an event, in order of the answers."""
-    found = answers.known(horizon, since=since, until=until, config=config)
+    found = answers.known(version.horizon, since=since, until=until, config=config)
     # Where the forecast was the price, nothing is learned about the gate.
-    found = found.take((found.version != answers.NONE) & (found.probability != found.price))
+    found = found.take((found.version == version.pk) & (found.probability != found.price))
     for event in _events(found):
         rows = found.take(event)
+        in_full = untrusted(rows.price, rows.probability, rows.trust)
         state = online.update(
             state,
-            np.column_stack([rows.price, rows.probability]),
+            np.column_stack([rows.price, in_full]),
             rows.y,
             method=config.online_method,
             share=config.online_share,
@@ -127,12 +146,6 @@ def _events(found: Answered) -> list["np.ndarray[tuple[int], np.dtype[np.int64]]
     pairs, number = np.unique(np.column_stack([hour, found.event]), axis=0, return_inverse=True)
     number = number.reshape(-1)
     return [np.flatnonzero(number == k) for k in range(len(pairs))]
-
-
-def _state(last: OnlineWeights | None, config: LearningConfig) -> State:
-    if last is None or last.method != config.online_method:
-        return online.start(NAMES)
-    return State.from_json(json.loads(last.state))
 
 
 def _broken(row: OnlineWeights) -> bool:

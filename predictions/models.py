@@ -165,6 +165,10 @@ class Prediction(AppendOnly):
         blank=True, default="", help_text="effective weights of market and experts, as JSON"
     )
     cap = models.FloatField(default=0, help_text="largest weight of the correction that applied")
+    trust = models.FloatField(
+        null=True,
+        help_text="its weight against the price, which its answers had earned; empty = all",
+    )
     corrections = models.BinaryField(
         default=b"",
         help_text="float32 per member of the version, on the logit scale; NaN = not its slice",

@@ -41,6 +41,8 @@ class Forecasts:
     violation
         float32[n], by how many cents the corrections of the row's exclusive event (or ladder)
         contradicted each other before they were made coherent; 0 elsewhere.
+    trust
+        Weight in [0, 1] that the result was mixed with the price by.
     """
 
     price: Floats
@@ -52,6 +54,7 @@ class Forecasts:
     shares: Floats32 = field(default_factory=lambda: np.empty((0, 1), dtype=np.float32))
     corrections: Floats32 = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
     violation: Floats32 = field(default_factory=lambda: np.empty(0, dtype=np.float32))
+    trust: float = 1.0
 
     def weights_json(self) -> list[str]:
         """The effective weights of every row as JSON; what has none is left out.

@@ -36,6 +36,7 @@ from predictions.core.uncertainty import PriceErrors
 __all__ = [
     "ENSEMBLE", "EXPERTS", "MARKET", "PRICE", "RECALIBRATED",
     "Blend", "Bundle", "UnknownFormat", "forecast", "moves",
+    "untrusted",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -236,6 +237,7 @@ def forecast(
         shares=shares.astype(np.float32),
         corrections=said.astype(np.float32),
         violation=violation.astype(np.float32),
+        trust=trust,
     )
 
 
@@ -293,6 +295,16 @@ def _trusted(price: Floats, probability: Floats, trust: float) -> Floats:
         return probability
     mixed = trust * probability + (1.0 - trust) * price
     return np.where(probability == price, price, mixed)
+
+
+def untrusted(price: Floats, mixed: Floats, trust: Floats) -> Floats:
+    """What was said before it was mixed with the price by `trust` in (0, 1].
+
+    >>> untrusted(np.array([0.5]), np.array([0.53]), np.array([0.1])).round(9).tolist()
+    [0.8]
+    """
+    found: Floats = np.clip(price + (mixed - price) / trust, 0.0, 1.0)
+    return np.where(trust == 1.0, mixed, found)
 
 
 def _summary(order: Sequence[str], shares: Floats) -> dict[str, float]:

@@ -59,6 +59,7 @@ def answered(
     moves: Sequence[float] = (),
     probability: float | None = None,
     asked_at: datetime | None = None,
+    trust: float | None = None,
 ) -> list[Prediction]:
     """One market an event, forecast 90 minutes before its answer; each member says `moves`."""
     at = asked_at or known_at - timedelta(minutes=90)
@@ -74,6 +75,7 @@ def answered(
                 probability=moved if probability is None else probability,
                 version=version,
                 cap=0.7,
+                trust=trust,
                 corrections=np.array(moves, dtype="<f4").tobytes(),
             )
         )

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from config.kernel.models import DomainEvent
-from mlops import answers, scores, trust
-from mlops.models import CohortScore, LearningSettings, OnlineWeights
+from mlops import answers, scores
+from mlops.models import CohortScore, LearningSettings
 from predictions import registry
 from predictions.core.logits import corrected
 from predictions.models import Expert, Horizon
@@ -195,6 +195,56 @@ def test_a_price_horizon_is_scored_by_the_price_that_came() -> None:
     assert row("ahead-1h").brier_market == pytest.approx((0.56 - 0.50) ** 2)
 
 
+def test_where_an_expert_fell_silent_about_an_event_it_counts_as_having_said_the_price() -> None:
+    version = trained(at=DAY - timedelta(days=2))
+    known = DAY + timedelta(hours=9)
+    spoke = answered(version, prices=[0.6], payouts=[1], known_at=known, moves=[0.5])[0]
+    silent = np.full(1, np.nan, dtype="<f4").tobytes()
+    make.PredictionFactory.create(
+        market=spoke.market,
+        as_of=spoke.as_of + timedelta(hours=1),
+        version=version,
+        price=0.9,
+        probability=0.9,
+        cap=0.7,
+        corrections=silent,
+    )
+    answered(version, prices=[0.3], payouts=[0], known_at=known, moves=[np.nan], probability=0.3)
+
+    scores.record(as_of=AFTER)
+
+    own = corrected(np.array([0.6]), np.array([0.35 * 0.5]))[0]
+    assert row("recalibration").events == 1  # of the other event it said nothing at all
+    assert row("recalibration").brier_market == pytest.approx((0.4**2 + 0.1**2) / 2)
+    assert row("recalibration").brier_expert == pytest.approx(((1 - own) ** 2 + 0.1**2) / 2)
+
+
+def test_a_cohort_of_two_days_counts_only_where_it_began_after_the_move() -> None:
+    version = trained(at=DAY - timedelta(days=9), members=("ahead-24h",), horizon=Horizon.H24)
+    figures = dict.fromkeys(("brier_market", "brier_expert"), 0.2)
+    figures |= dict.fromkeys(("log_loss_market", "log_loss_expert"), 0.5)
+    for back in (2, 0):
+        CohortScore.objects.create(
+            expert_id=version.expert_id,
+            version=version,
+            horizon=Horizon.H24,
+            source="LIVE",
+            cohort=DAY.date() - timedelta(days=back),
+            scored_at=AFTER,
+            events=1,
+            **figures,
+        )
+
+    counted = [
+        scores.live(since={"gate-24h": DAY.date() - timedelta(days=back)}, margin=0.0, as_of=AFTER)[
+            "gate-24h"
+        ].events
+        for back in (4, 3, 2, 1, 0)
+    ]
+
+    assert counted == [2, 1, 1, 0, 0]
+
+
 def test_versions_of_one_expert_make_one_record_and_days_before_its_move_do_not_count() -> None:
     for number, day in enumerate((0, 1, 1)):
         version = trained(at=DAY - timedelta(days=3 - number))
@@ -235,41 +285,6 @@ def test_a_challenger_is_compared_on_the_days_on_which_both_were_answered() -> N
     assert found.as_json()["evidence"]["low"] is not None
 
 
-def test_trust_follows_answered_events_once_each_and_is_rebuilt_to_the_same_weights() -> None:
-    version = trained(at=DAY - timedelta(days=2))
-    for hour in range(6):
-        answered(
-            version,
-            prices=[0.5, 0.5],
-            payouts=[1, 0],
-            known_at=DAY + timedelta(hours=hour),
-            probability=0.2 if hour < 5 else 0.5,
-            moves=[0.0],
-        )
-    assert trust.current("outcome", as_of=DAY) == 1.0
-
-    added = [trust.follow(as_of=DAY + timedelta(hours=h, minutes=20)) for h in (2, 3, 3, 12)]
-
-    assert added == [4, 2, 0, 4]
-    last = OnlineWeights.objects.latest("as_of")
-    losses = json.loads(last.losses)
-    assert last.events == 10
-    assert losses["mixture"] <= losses["bound"]
-    assert losses["gate"] > losses["market"]
-    now = DAY + timedelta(hours=13)
-    assert trust.current("outcome", as_of=now) == pytest.approx(
-        min(1.0, json.loads(last.weights)["gate"] / 0.5)
-    )
-    assert trust.current("outcome", as_of=now) < 0.6
-    again = trust.rebuilt(
-        "outcome",
-        since=DAY - timedelta(days=1),
-        until=now,
-        config=LearningSettings.objects.current(as_of=now).as_config(),
-    )
-    assert again.weights.tolist() == list(json.loads(last.weights).values())
-
-
 def test_what_counts_of_a_market_that_was_open_for_months_does_not_depend_on_the_span() -> None:
     version = trained(at=DAY - timedelta(days=99))
     asked = DAY - timedelta(days=70)
@@ -287,15 +302,6 @@ def test_what_counts_of_a_market_that_was_open_for_months_does_not_depend_on_the
     ]
 
     assert [len(found.as_of) for found in spans] == [2, 2]
-
-
-def test_trust_that_is_switched_off_neither_learns_nor_doubts() -> None:
-    make.learning_settings(online_method="off")
-    version = trained(at=DAY - timedelta(days=2))
-    answered(version, prices=[0.5], payouts=[1], known_at=DAY, probability=0.1, moves=[0.0])
-
-    assert trust.follow(as_of=AFTER) == 0
-    assert trust.current("outcome", as_of=AFTER) == 1.0
 
 
 def test_rows_of_a_clock_that_was_ahead_do_not_hold_up_the_scores_of_today() -> None:
@@ -316,19 +322,3 @@ def test_rows_of_a_clock_that_was_ahead_do_not_hold_up_the_scores_of_today() -> 
     )
 
     assert scores.record(as_of=AFTER) > 0
-
-
-BAD_WEIGHTS = ('{"gate": NaN}', '{"gate": null}', "[", "{}", '{"gate": 7}', '{"gate": "1"}')
-
-
-@pytest.mark.parametrize("weights", BAD_WEIGHTS)
-def test_a_trust_that_cannot_be_read_is_none_until_it_is_learned_again(weights: str) -> None:
-    version = trained(at=DAY - timedelta(days=2))
-    answered(version, prices=[0.5], payouts=[1], known_at=DAY, probability=0.9, moves=[0.0])
-    at = AFTER - timedelta(hours=4)
-    told = {"method": "share", "events": 3, "losses": "{}", "state": "{}"}
-    OnlineWeights.objects.create(horizon="outcome", as_of=at, weights=weights, **told)
-
-    assert trust.current("outcome", as_of=AFTER) == 0.0
-    assert trust.follow(as_of=AFTER) == 1
-    assert trust.current("outcome", as_of=AFTER) == 1.0
