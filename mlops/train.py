@@ -26,7 +26,6 @@ from mlops import (
     checkpoints,
     drift,
     labels,
-    lifecycle,
     revalidation,
     tracking,
     training_record,
@@ -37,12 +36,12 @@ from mlops.core.examples import Examples, joined
 from mlops.core.learning import Refused, SuspectedLeak, Trained
 from mlops.models import LearningSettings, TrainingRun
 from mlops.training_record import ACTOR
-from predictions import artefacts, registry
+from predictions import artefacts
 from predictions.core import combination, roster
 from predictions.core.ensemble import Bundle
 from predictions.core.roster import OUTCOME
 from predictions.core.schema import SCHEMA_HASH
-from predictions.models import Algorithm, Expert, ExpertState, ModelVersion, PredictionSettings
+from predictions.models import ModelVersion, PredictionSettings
 
 __all__ = ["Refused", "SuspectedLeak", "code_version", "fit", "run", "when_due"]
 
@@ -120,11 +119,14 @@ def run(
         progress=progress,
         workers=workers or min(os.cpu_count() or 1, MOST_WORKERS),
     )
+    doubted = False
     with _ending(work):
         data = gather(until=until, as_of=as_of, config=config, history=history, horizon=horizon)
         minimums = gates.minimums(data, config=config)
         row.metrics = json.dumps({**json.loads(row.metrics), "minimums": minimums})
-        _train(work, data, as_of=as_of)
+        doubted = _train(work, data, as_of=as_of)
+    if doubted:
+        revalidation.run(horizon, as_of=now())
     return row
 
 
@@ -271,7 +273,8 @@ def _digest(trained: Trained) -> str:
     return found.hexdigest()
 
 
-def _train(work: _Work, data: Examples, *, as_of: datetime) -> None:
+def _train(work: _Work, data: Examples, *, as_of: datetime) -> bool:
+    """Whether what stays in service is to be validated, for the contest did not."""
     row, config = work.row, work.config
     learning.check(data, horizon=row.horizon, config=config)
     row.dataset = training_record.dataset(data, as_of=as_of)
@@ -283,37 +286,9 @@ def _train(work: _Work, data: Examples, *, as_of: datetime) -> None:
     bound = {SEEN: json.loads(row.metrics)[SEEN]}
     row.metrics, row.trials = json.dumps({**trained.scores, **bound}), trained.trials
     row.card = training_record.card(trained, contest.as_json())
-    row.version = training_record.versions(row, data, trained, as_of=work.now())
-    row.save(update_fields=["metrics", "trials", "card", "version"])
-    accepted = trained.accepted and contest.takes_over
-    lifecycle.after_training(
-        row.version,
-        experts=trained.card["experts"],
-        accepted=accepted,
-        actor=work.actor,
-        as_of=work.now(),
-        evidence={
-            "training_run": row.pk,
-            "reasons": list(trained.reasons),
-            "contest": contest.as_json(),
-            **training_record.summary(trained),
-        },
-    )
-    if not accepted:
-        log.warning("version.not_promoted", version=row.version.number, why=contest.reason)
-    challenges = trained.accepted and not contest.takes_over
-    if challenges and contest.champion_held:
-        # What stays in service just gained on new data: it does not expire for lack of it.
-        held = [roster.gate(row.horizon), *sorted(_active(row.horizon))]
-        lifecycle.validate(held, as_of=work.now())
-    elif challenges:
-        revalidation.run(row.horizon, as_of=work.now())
-    registry.challenge(
-        roster.gate(row.horizon),
-        version=row.version if challenges else None,
-        actor=work.actor,
-        as_of=work.now(),
-    )
+    training_record.prove(trained)
+    training_record.settle(row, data, trained, contest, actor=work.actor, as_of=work.now())
+    return trained.accepted and not contest.takes_over and not contest.champion_held
 
 
 def _learn(work: _Work, data: Examples, *, as_of: datetime) -> Trained:
@@ -343,7 +318,7 @@ def _learn(work: _Work, data: Examples, *, as_of: datetime) -> Trained:
         cap=forecasting.correction_cap,
         seed=row.seed,
         horizon=row.horizon,
-        active=_active(row.horizon),
+        active=training_record.active(row.horizon),
         seen=ModelVersion.objects.filter(expert__slug__in=slugs).values_list(
             "expert_id", flat=True
         ),
@@ -354,18 +329,10 @@ def _learn(work: _Work, data: Examples, *, as_of: datetime) -> Trained:
     )
 
 
-def _active(horizon: str) -> frozenset[str]:
-    """Members that are in service: they keep their place without new evidence."""
-    experts = Expert.objects.filter(horizon=horizon, state=ExpertState.ACTIVE)
-    return frozenset(
-        experts.exclude(algorithm__in=(Algorithm.PRICE, Algorithm.GATE)).values_list(
-            "slug", flat=True
-        )
-    )
-
-
 def _end(work: _Work, status: TrainingRun.Status, *, error: str = "") -> None:
     ended, row = work.now(), work.row
+    if status == TrainingRun.Status.FAILED:
+        row.version = None  # what it may have registered was rolled back
     row.status, row.finished_at, row.error = status, ended, error
     row.save(update_fields=["status", "finished_at", "error", "metrics"])
     if status == TrainingRun.Status.SUCCEEDED:

@@ -1,19 +1,29 @@
-"""What a training leaves behind: its data's name, versions, cohort scores, the model card."""
+"""What a training leaves behind: its data's name, versions, cohort scores, the model card, moves.
+
+Versions, scores and moves are one transaction: a training that broke has registered nothing, so it
+has also not used up the one look that an expert has at a fixed sample.
+"""
 
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
+import structlog
+from django.db import transaction
 
 from config.kernel import audit
-from mlops import labels
+from mlops import labels, lifecycle
+from mlops.champion import Contest
 from mlops.core.examples import Examples
 from mlops.core.learning import Trained
 from mlops.models import CohortScore, Dataset, TrainingRun
-from predictions import registry
+from predictions import proofs, registry
 from predictions.core import roster
-from predictions.models import ModelVersion
+from predictions.core.schema import FEATURES
+from predictions.models import Algorithm, Expert, ExpertState, ModelVersion
+
+log = structlog.get_logger(__name__)
 
 ACTOR: Final = "training"
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,7 +47,70 @@ def dataset(data: Examples, *, as_of: datetime) -> Dataset:
     return found
 
 
-def versions(
+def prove(trained: Trained) -> None:
+    """Let a child process use the artefacts now: in the transaction that would hold up everybody.
+
+    Raises as `proofs.prove` does.
+    """
+    foreign = [(each.kind, each.to_bytes()) for each in trained.members.values() if each.native]
+    proofs.prove(foreign, features=len(FEATURES))
+
+
+@transaction.atomic
+def settle(
+    row: TrainingRun,
+    data: Examples,
+    trained: Trained,
+    contest: Contest,
+    *,
+    actor: str,
+    as_of: datetime,
+) -> None:
+    """Register what was trained, let the experts follow it and end the run, or nothing of that.
+
+    Raises what `registry.register` and `lifecycle.after_training` raise. Files that were written
+    for a version without a row are swept by `pruning`.
+    """
+    held = active(row.horizon)
+    version = _versions(row, data, trained, as_of=as_of)
+    row.version, row.status, row.finished_at = version, TrainingRun.Status.SUCCEEDED, as_of
+    row.save(update_fields=["metrics", "trials", "card", "version", "status", "finished_at"])
+    accepted = trained.accepted and contest.takes_over
+    lifecycle.after_training(
+        version,
+        experts=trained.card["experts"],
+        accepted=accepted,
+        actor=actor,
+        as_of=as_of,
+        evidence={
+            "training_run": row.pk,
+            "reasons": list(trained.reasons),
+            "contest": contest.as_json(),
+            **_summary(trained),
+        },
+    )
+    if not accepted:
+        log.warning("version.not_promoted", version=version.number, why=contest.reason)
+    challenges = trained.accepted and not contest.takes_over
+    gate = roster.gate(row.horizon)
+    if challenges and contest.champion_held:
+        # What stays in service just gained on new data: it does not expire for lack of it.
+        lifecycle.validate([gate, *sorted(held)], as_of=as_of)
+    challenger = version if challenges else None
+    registry.challenge(gate, version=challenger, actor=actor, as_of=as_of)
+
+
+def active(horizon: str) -> frozenset[str]:
+    """Members that are in service: they keep their place without new evidence."""
+    experts = Expert.objects.filter(horizon=horizon, state=ExpertState.ACTIVE)
+    return frozenset(
+        experts.exclude(algorithm__in=(Algorithm.PRICE, Algorithm.GATE)).values_list(
+            "slug", flat=True
+        )
+    )
+
+
+def _versions(
     row: TrainingRun, data: Examples, trained: Trained, *, as_of: datetime
 ) -> ModelVersion:
     """Register every member and the gate, and their out-of-fold cohorts; the gate's version."""
@@ -112,7 +185,7 @@ def _cohorts(gate: ModelVersion, trained: Trained, *, horizon: str, as_of: datet
     )
 
 
-def summary(trained: Trained) -> dict[str, Any]:
+def _summary(trained: Trained) -> dict[str, Any]:
     """The evidence that a move of the gate is written with."""
     overall = trained.scores["out_of_fold"]
     return {

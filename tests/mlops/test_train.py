@@ -1,9 +1,7 @@
 """Training as a job: refused, failed or served, always a row."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,48 +9,18 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from config.kernel import jobs, revise
-from config.kernel.models import DomainEvent, Job
+from config.kernel.models import Job
 from markets.history import History
-from mlops import champion, labels, lifecycle, tasks, train
-from mlops.core import gates
+from mlops import champion, labels, lifecycle, train
 from mlops.models import CohortScore, LearningSettings, TrainingRun
 from predictions import registry
-from predictions.core import ensemble, estimators, features, roster
+from predictions.core import ensemble, features
 from predictions.models import Expert, PredictionSettings
 from tests.factories import MarketFactory, PredictionFactory, ResolutionFactory
 from tests.mlops.worlds import START, world
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def small(tmp_path: Path, settings, monkeypatch) -> None:
-    settings.ENV = replace(
-        settings.ENV,
-        artefact_dir=tmp_path,
-        archive_dir=tmp_path / "archive",
-        state_dir=tmp_path,
-    )
-    few = ("recalibration", "sports", "ends-today", "ahead-1h")
-    monkeypatch.setattr(roster, "MEMBERS", tuple(roster.BY_SLUG[slug] for slug in few))
-    registry.forget()
-    revise.settings(
-        LearningSettings,
-        {
-            "folds": 3,
-            "bootstrap": 200,
-            "min_events": 60,
-            "min_rows": 200,
-            "min_cell_events": 100,
-            "min_markets": 60,
-            # What is planted is a market that errs by far more than real ones.
-            "max_skill": 0.3,
-        },
-        author=None,
-        reason="small synthetic histories",
-        as_of=NOW - timedelta(days=1),
-    )
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("small_trainings")]
 
 
 def trained(history: History, *, until: datetime | None = None, **knobs) -> TrainingRun:
@@ -101,17 +69,6 @@ def test_a_suspected_leak_is_refused_and_nothing_is_served() -> None:
     assert row.status == TrainingRun.Status.REFUSED
     assert "audit" in row.error
     assert registry.served() is None
-
-
-def test_a_broken_training_is_a_failed_row_and_frees_the_next_one() -> None:
-    def broken(_done: int, _total: int) -> None:
-        raise RuntimeError("power cut")
-
-    with pytest.raises(RuntimeError):
-        trained(world(events=300), progress=broken)
-
-    assert TrainingRun.objects.get().status == TrainingRun.Status.FAILED
-    assert trained(world(events=300)).status == TrainingRun.Status.SUCCEEDED
 
 
 def test_two_trainings_never_run_at_once() -> None:
@@ -177,22 +134,6 @@ def test_a_champion_is_not_validated_by_a_contest_on_too_few_later_events() -> N
     assert gate.challenger == second.version
     assert "nothing new to judge by" in json.loads(second.card)["contest"]["reason"]
     assert gate.validated_at == before
-
-
-def test_nan_training_marks_failed_and_alerts(monkeypatch) -> None:
-    monkeypatch.setattr(
-        estimators.Recalibration, "correction", lambda _self, x, _logit, _cell: x[:, 0] * np.nan
-    )
-
-    with pytest.raises(gates.NotFinite):
-        trained(world(events=300))
-
-    row = TrainingRun.objects.get()
-    alert = DomainEvent.objects.get(kind="alert.raised")
-    assert row.status == TrainingRun.Status.FAILED
-    assert row.version is None
-    assert "not finite" in row.error
-    assert alert.subject == f"training:{row.pk}"
 
 
 def test_out_of_fold_scores_of_every_member_are_kept_by_day() -> None:
@@ -273,16 +214,6 @@ def test_a_look_at_the_past_or_by_a_clock_ahead_does_not_put_off_the_next_traini
     TrainingRun.objects.all().delete()
     ran(started_at=NOW + 400 * day)
     assert train.is_due("outcome", as_of=NOW)
-
-
-def test_a_training_whose_process_was_killed_is_told_as_failed_by_the_next() -> None:
-    killed = ran(status="RUNNING", started_at=NOW - timedelta(days=1))
-
-    train.run(until=None, seed=None, as_of=NOW)
-
-    killed.refresh_from_db()
-    assert (killed.status, killed.error) == (TrainingRun.Status.FAILED, "its process died")
-    assert killed.finished_at == NOW
 
 
 def test_a_bundle_for_a_replay_is_fitted_without_a_row() -> None:
@@ -382,27 +313,6 @@ def test_training_single_flight() -> None:
 
     assert refusal.value.returncode == 1
     assert not TrainingRun.objects.exists()
-
-
-def test_dead_trainer_lock_recovers() -> None:
-    left = jobs.start(train.KIND, train.KEY, as_of=NOW - timedelta(hours=1))
-
-    row = trained(world(events=300))
-
-    assert row.status == TrainingRun.Status.SUCCEEDED
-    left.refresh_from_db()
-    assert left.status == Job.Status.DONE
-
-
-def test_a_training_of_the_worker_that_breaks_breaks_alone(monkeypatch) -> None:
-    assert tasks._in_a_child("train", "--horizon", "nonsense") == 2
-
-    asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr(tasks, "_in_a_child", lambda *arguments: asked.append(arguments))
-    tasks.train(unknown="tolerated")
-    tasks.train_first()
-
-    assert asked == [("train", "--due", "--horizon", "all")]
 
 
 @pytest.mark.parametrize("seed", ["-1", str(2**31)])
