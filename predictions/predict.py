@@ -22,7 +22,6 @@ from markets import queries as market_queries
 from predictions import keeping, registry
 from predictions.bundles import Standing
 from predictions.core import roster
-from predictions.core.coherence import Groups
 from predictions.core.contracts import Forecasts, PredictionConfig
 from predictions.core.ensemble import PRICE, Bundle, forecast, moves
 from predictions.core.logits import MOST, logit
@@ -177,10 +176,15 @@ def _attempt(
     view: View, bundle: Bundle, config: PredictionConfig, *, trust: float
 ) -> Forecasts | None:
     """None where something raised or an answer is no number."""
-    groups = Groups(event=view.event, exclusive=view.exclusive)
     try:
         made = forecast(
-            bundle, view.x, view.price, cell=view.cell, config=config, trust=trust, groups=groups
+            bundle,
+            view.x,
+            view.price,
+            cell=view.cell,
+            config=config,
+            trust=trust,
+            groups=view.groups,
         )
     except Exception:
         log.exception("forecast.failed", version=bundle.label)

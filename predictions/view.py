@@ -12,6 +12,7 @@ from markets import queries as market_queries
 from markets.core.series import Context, MarketFacts, QuoteSeries, Snapshots
 from markets.models import Market
 from predictions.core.cells import cells
+from predictions.core.coherence import Groups
 from predictions.core.contracts import PredictionConfig
 from predictions.core.features import compute, price_at
 from predictions.core.schema import LOOKBACK_S
@@ -35,6 +36,8 @@ class View:
         float64[n, features]; no column at all where the features could not be computed.
     event
         int64[n], the markets' question groups.
+    groups
+        Which rows must agree with each other.
     epoch
         Whether the market lives for minutes and is about a price at its end.
     silent
@@ -48,15 +51,16 @@ class View:
     price: Floats
     cell: Ints
     event: Ints
-    exclusive: Flags
+    groups: Groups
     epoch: Flags
     silent: Ints
     failed: Mapping[str, str]
 
     def take(self, rows: Flags) -> "View":
         """The given rows."""
-        columns = ("market_id", "x", "price", "cell", "event", "exclusive", "epoch")
-        return replace(self, **{name: getattr(self, name)[rows] for name in columns})
+        columns = ("market_id", "x", "price", "cell", "event", "epoch")
+        kept = {name: getattr(self, name)[rows] for name in columns}
+        return replace(self, groups=self.groups.take(rows), **kept)
 
 
 def look(market_ids: Sequence[int], *, as_of: datetime, config: PredictionConfig) -> View:
@@ -107,7 +111,7 @@ def seen(
         price=price[fresh],
         cell=cells(facts, snapshots),
         event=facts.event[snapshots.market],
-        exclusive=facts.exclusive[snapshots.market],
+        groups=Groups.of(facts, snapshots),
         epoch=np.isfinite(facts.window_s[snapshots.market]),
         silent=facts.market_id[at[~fresh]],
         failed=failed,

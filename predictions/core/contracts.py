@@ -38,9 +38,6 @@ class Forecasts:
         float32[n, 1 + k], effective weights per row: the market's, then the experts' in `order`.
     corrections
         float32[n, k], what each expert would add to the log odds; NaN where it has no say.
-    violation
-        float32[n], by how many cents the corrections of the row's exclusive event (or ladder)
-        contradicted each other before they were made coherent; 0 elsewhere.
     trust
         Weight in [0, 1] that the result was mixed with the price by.
     """
@@ -53,7 +50,6 @@ class Forecasts:
     order: tuple[str, ...] = ()
     shares: Floats32 = field(default_factory=lambda: np.empty((0, 1), dtype=np.float32))
     corrections: Floats32 = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
-    violation: Floats32 = field(default_factory=lambda: np.empty(0, dtype=np.float32))
     trust: float = 1.0
 
     def weights_json(self) -> list[str]:

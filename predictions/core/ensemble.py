@@ -218,9 +218,9 @@ def forecast(
     if rung is bundle.blend.rungs[0]:
         cap = config.correction_cap
         probability = calibrated(bundle.blend.calibrator, price, probability, cap=cap)
-    violation = np.zeros(len(price))
     if groups is not None:
-        probability, violation = cohere(price, probability, groups, movable=inside)
+        probability = cohere(price, probability, groups, movable=inside)
+    # Last, and linear in the price: it can be taken back, and what agrees still does.
     probability = _trusted(price, probability, trust)
     # A tie is an abstention: nobody has weight where the price stays as it is.
     voted = (probability != price) & ~np.isnan(price)
@@ -236,7 +236,6 @@ def forecast(
         order=bundle.order,
         shares=shares.astype(np.float32),
         corrections=said.astype(np.float32),
-        violation=violation.astype(np.float32),
         trust=trust,
     )
 
@@ -268,7 +267,6 @@ def _the_price(
         order=order,
         shares=shares,
         corrections=said.astype(np.float32),
-        violation=np.zeros(n, dtype=np.float32),
     )
 
 

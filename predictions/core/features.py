@@ -30,6 +30,7 @@ from predictions.core import (
     kernels_rows,
 )
 from predictions.core.cells import cells, domains
+from predictions.core.coherence import strikes
 from predictions.core.schema import (
     COLUMN,
     DOMAINS,
@@ -214,11 +215,9 @@ def _event(series: QuoteSeries, facts: MarketFacts, snapshots: Snapshots, out: F
     events, event_of = np.unique(event, return_inverse=True)
     by_event = np.argsort(event_of, kind="stable")
     starts = np.searchsorted(event_of[by_event], np.arange(len(events) + 1))
-    # An epoch's price to beat is no rung, and is told only when the epoch starts.
-    strikes = np.where(np.isfinite(facts.window_s), np.nan, facts.reference_price)
     kernels_event.event_features(
         (series.starts, series.known_at, series.price),
-        (facts.opens_at, facts.scheduled_end_at, strikes),
+        (facts.opens_at, facts.scheduled_end_at, strikes(facts)),
         facts.exclusive,
         (event_of, starts, by_event),
         _grouped(event_of[snapshots.market], snapshots.as_of),
