@@ -68,6 +68,8 @@ def run(
                 view, due, standing, config, horizon=horizon, as_of=as_of, trust=trust
             )
             frames += said
+            if gate_failed := left_out.pop(gate := roster.gate(horizon), ""):
+                _tell(f"the {gate}", gate_failed, as_of=as_of)
             standing = replace(standing, missing={**standing.missing, **left_out})
         if usable:
             registry.note(standing, horizon=horizon)
@@ -158,24 +160,28 @@ def draw(event: Ints) -> Floats:
 def _forecast(
     view: View, bundle: Bundle | None, config: PredictionConfig, *, trust: float
 ) -> tuple[Forecasts, dict[str, str]]:
-    """The forecast without the experts that fail; the price where the combination itself fails."""
+    """The forecast without the experts that fail; the price where the combination itself fails.
+
+    Second is who failed and why: experts, and the gate where the price stands for it.
+    """
     failed: dict[str, str] = {}
     if bundle is not None:
         made = _attempt(view, bundle, config, trust=trust)
-        if made is None:
-            failed = _failing(view, bundle)
+        if isinstance(made, str) and (failed := _failing(view, bundle)):
+            log.error("experts.left_out", version=bundle.label, experts=sorted(failed))
             sound = {k: v for k, v in bundle.members.items() if k not in failed}
             made = _attempt(view, replace(bundle, members=sound), config, trust=trust)
-            log.error("experts.left_out", version=bundle.label, experts=sorted(failed))
-        if made is not None:
+        if isinstance(made, Forecasts):
             return made, failed
+        log.error("gate.failed", version=bundle.label, why=made)
+        failed[roster.gate(bundle.horizon)] = f"{bundle.label}: {made}"
     return forecast(None, view.x, view.price, cell=view.cell, config=config), failed
 
 
 def _attempt(
     view: View, bundle: Bundle, config: PredictionConfig, *, trust: float
-) -> Forecasts | None:
-    """None where something raised or an answer is no number."""
+) -> Forecasts | str:
+    """The forecasts, or why there are none: something raised, or an answer is no number."""
     try:
         made = forecast(
             bundle,
@@ -186,11 +192,13 @@ def _attempt(
             trust=trust,
             groups=view.groups,
         )
-    except Exception:
+    except Exception as cause:
         log.exception("forecast.failed", version=bundle.label)
-        return None
+        return repr(cause)
     sane = np.isfinite(made.probability) & np.isfinite(made.sigma)
-    return made if sane.all() and not _is_absurd(made.corrections) else None
+    if sane.all() and not _is_absurd(made.corrections):
+        return made
+    return "an answer is no number, or beyond all bounds"
 
 
 def _is_absurd(said: NDArray[np.floating]) -> bool:

@@ -142,6 +142,39 @@ def test_where_all_of_the_learning_fails_the_price_is_left(stage, monkeypatch):
     assert {(row.source, row.probability == row.price) for row in outcomes()} == {("PRICE", True)}
 
 
+def test_a_combination_that_fails_on_its_own_is_tried_once_and_told_once_a_day(monkeypatch):
+    markets()
+    in_service(registered(shifts(politics=0.5, recalibration=0.5)))
+    ours, tried = predict.forecast, []
+
+    def failing(bundle, *arguments, **named):
+        if bundle is None:
+            return ours(bundle, *arguments, **named)
+        tried.append(bundle.label)
+        raise ArithmeticError("weights are gone")
+
+    monkeypatch.setattr(predict, "forecast", failing)
+    for minutes in (0, 5):
+        predict.run(as_of=NOW + timedelta(minutes=minutes))
+
+    assert len(tried) == 2
+    assert {row.source for row in outcomes()} == {"PRICE"}
+    (raised,) = audit.alerts().filter(subject__startswith="forecast:the gate:")
+    assert "without the gate" in raised.data
+    assert "weights are gone" in raised.data
+    assert served.notes() == {}
+
+
+def test_experts_that_fail_raise_no_alarm_about_the_gate(monkeypatch):
+    markets()
+    version = in_service(registered(shifts(politics=0.5, recalibration=0.5)))
+    monkeypatch.setitem(registry.load(version).members, "politics", Raising())
+
+    predict.run(as_of=NOW)
+
+    assert not audit.alerts().filter(subject__startswith="forecast:the gate").exists()
+
+
 @pytest.mark.parametrize(
     ("module", "name", "part"),
     [(market_queries, "context", "context"), (view, "compute", "features")],
