@@ -9,10 +9,15 @@ bet a cohort, on the mean over the cohort's events.
 
 A bet is fair only where the forecast could know what the earlier cohorts taught: one that was made
 before they were answered shares their surprises, and wealth then grows without skill. So a forecast
-counts only where it was made after the previous cohort had closed (`counted`). What remains assumed
-is the null itself: that in each cohort, whatever came before it, the expert's mean gain over the
-price on what is both asked and answered there is not above zero. A price that has not yet heard
-what earlier cohorts told breaks that in the expert's favour only if the expert heard it.
+counts only where it was made after the previous cohort had closed (`counted`). Nor may a stake know
+its own cohort: which events are answered in it, and so how large its difference can be, may depend
+on the answers. Stakes are therefore sized by the largest reach of earlier cohorts (`_foreseen`).
+
+What remains assumed is the null itself: that in each cohort, whatever came before it, the expert's
+mean gain over the price on what is both asked and answered there is not above zero, also where a
+cohort of record reach is scaled down. A price that has not yet heard what earlier cohorts told
+breaks that in the expert's favour only if the expert heard it; so does a market whose answer comes
+at a time that tells what it is, where the expert leans to the answer that comes first.
 """
 
 from dataclasses import asdict, dataclass
@@ -23,7 +28,7 @@ from numpy.typing import NDArray
 
 from markets.core.series import Floats, Ints
 
-LARGEST_BET: Final = 0.5
+LARGEST_BET: Final = 0.75  # of what would lose everything; as the source truncates
 PRIOR: Final = 0.25  # second moment of a difference before any was seen, per squared reach
 LARGEST_EXPONENT: Final = 700.0  # e to more than this is no float
 ROUNDING: Final = 1e-9
@@ -35,7 +40,7 @@ def brier_differences(market: Floats, expert: Floats, y: Floats) -> Floats:
 
 
 def brier_reach(market: Floats, expert: Floats) -> Floats:
-    """How large a row's Brier difference can be whatever the answer in [0, 1], known before it.
+    """How large a row's Brier difference can be, whatever its answer in [0, 1].
 
     The difference is linear in the answer, so its extremes are at 0 and 1.
     """
@@ -82,9 +87,10 @@ def cohort_means(values: Floats, *, cohort: Ints, event: Ints) -> tuple[Ints, Fl
 
 
 def bets(d: Floats, *, reach: Floats) -> Floats:
-    """What is staked on each of `d` [..., n], in [0, 1/2] per reach: mean over second moment.
+    """What is staked on each of `d` [..., n], in [0, 3/4] per reach: mean over second moment.
 
-    Only what came before decides a bet, so the first is 0.
+    `reach` bounds each |d| and was known before it. Only what came before decides a bet, so the
+    first is 0.
     """
     total = np.cumsum(d, axis=-1) - d
     square = np.cumsum(d * d, axis=-1) - d * d
@@ -103,22 +109,23 @@ def wealth(d: Floats, *, reach: Floats | float = 1.0) -> Floats:
         float64[..., n], mean score differences per cohort in order of time; leading axes are
         separate processes.
     reach
-        A bound of |d| that was known before the cohort's answers: bets are at most half its
-        inverse, so small differences that cannot be larger count for more, as validly.
+        A bound of each |d|, which may be known only with it: stakes go by the largest before, so
+        where differences can only be small they count for more.
 
     Raises
     ------
     ValueError
         For a difference that is not finite or beyond its reach.
     """
-    return _grow(d, _bound(d, reach))
+    return _grow(*_foreseen(d, reach))
 
 
 def worse(d: Floats, *, margin: float, reach: Floats | float = 1.0) -> Floats:
     """The mirror process after every cohort, for "worse than the price by more than `margin`"."""
     if margin < 0:
         raise ValueError(f"a margin is not negative: {margin}")
-    return _grow(-d - margin, _bound(d, reach) + margin)
+    scaled, bound = _foreseen(d, reach)
+    return _grow(-scaled - margin, bound + margin)
 
 
 def _grow(x: Floats, bound: Floats) -> Floats:
@@ -127,11 +134,17 @@ def _grow(x: Floats, bound: Floats) -> Floats:
     return grown
 
 
-def _bound(d: Floats, reach: Floats | float) -> Floats:
-    bound = np.broadcast_to(np.asarray(reach, dtype=float), d.shape)
-    if not np.isfinite(d).all() or not (np.abs(d) <= bound + ROUNDING).all():
+def _foreseen(d: Floats, reach: Floats | float) -> tuple[Floats, Floats]:
+    """Differences within a bound that was known before each: the largest reach so far, first 1.
+
+    A cohort whose reach is larger than any before is scaled down to that, or it could lose more
+    than everything.
+    """
+    now = np.broadcast_to(np.asarray(reach, dtype=float), d.shape)
+    if not np.isfinite(d).all() or not (np.abs(d) <= now + ROUNDING).all():
         raise ValueError("score differences are finite and within their reach")
-    return bound
+    bound = _before(np.maximum.accumulate(now, axis=-1), 1.0)
+    return d * np.where(now > bound, _over(bound, now), 1.0), bound
 
 
 def _over(above: Floats, below: Floats) -> Floats:
@@ -150,14 +163,13 @@ def confidence_sequence(
     """
     if not 0 < level < 1:
         raise ValueError(f"a level lies between 0 and 1: {level}")
-    bound = _bound(d, reach)
-    widest = np.maximum.accumulate(bound, axis=-1)
+    d, bound = _foreseen(d, reach)
     seen = np.arange(1, d.shape[-1] + 1)
     mean = np.cumsum(d, axis=-1) / (seen + 1)
-    spread = (np.cumsum(np.square(d - mean), axis=-1) + PRIOR * widest**2) / (seen + 1)
     # What is known before a cohort: yesterday's mean, within what today's difference can be.
     expected = np.clip(_before(mean, 0.0), -bound, bound)
-    variance = np.maximum(_before(spread, 0.0), PRIOR * widest**2 / (seen + 1))
+    squares = _before(np.cumsum(np.square(d - mean), axis=-1), 0.0)
+    variance = (squares + PRIOR * bound**2) / seen
     log_level = np.log(2.0 / level)
     rate = np.sqrt(_over(np.full_like(d, 2.0 * log_level), variance * seen * np.log1p(seen)))
     rate = np.minimum(rate, _over(np.full_like(d, LARGEST_BET), 2.0 * bound))

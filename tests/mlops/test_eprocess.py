@@ -139,7 +139,7 @@ def test_worse_by_less_than_the_margin_is_left_alone() -> None:
     assert eprocess.worse(shortfall, margin=0.0, reach=0.05).max() > THRESHOLD
 
 
-def test_a_bet_knows_only_what_came_before_and_never_exceeds_one_half() -> None:
+def test_a_bet_knows_only_what_came_before_and_never_exceeds_three_quarters() -> None:
     d = np.random.default_rng(2).uniform(-1, 1, 50)
     changed = d.copy()
     changed[20:] = -changed[20:]
@@ -149,8 +149,30 @@ def test_a_bet_knows_only_what_came_before_and_never_exceeds_one_half() -> None:
 
     assert np.array_equal(stake[:21], eprocess.bets(changed, reach=bound)[:21])
     assert stake[0] == 0.0
-    assert eprocess.bets(np.ones(50), reach=bound).max() == 0.5
+    assert eprocess.bets(np.ones(50), reach=bound).max() == 0.75
     assert stake.min() >= 0.0
+
+
+def test_a_reach_that_its_own_answers_decide_fools_nobody() -> None:
+    rng = np.random.default_rng(3)
+    # What is answered differs: where the expert is right the forecasts were close to each other.
+    d = rng.choice((-0.02, 0.02), (1_000, 300))
+    reach = np.where(d > 0, 0.02, 0.2)
+
+    better = eprocess.wealth(d, reach=reach).max(axis=1)
+    worse = eprocess.worse(-d, margin=0.0, reach=reach).max(axis=1)
+
+    assert (better >= THRESHOLD).mean() <= 0.05
+    assert (worse >= THRESHOLD).mean() <= 0.05
+
+
+def test_a_cohort_without_precedent_costs_no_more_than_what_was_staked() -> None:
+    d = np.array([0.01, 0.01, 0.01, -0.9])
+    reach = np.array([0.01, 0.01, 0.01, 0.9])
+
+    found = eprocess.wealth(d, reach=reach)
+
+    assert found[-1] == pytest.approx(found[-2] * (1 - eprocess.LARGEST_BET))
 
 
 def test_wealth_is_the_product_of_its_bets_worked_by_hand() -> None:
@@ -159,7 +181,7 @@ def test_wealth_is_the_product_of_its_bets_worked_by_hand() -> None:
     by_hand, wealth = [1.0], 1.0
     for k in range(1, 4):
         past = d[:k]
-        bet = min(max(past.sum() / (eprocess.PRIOR + (past**2).sum()), 0.0), 0.5)
+        bet = min(max(past.sum() / (eprocess.PRIOR + (past**2).sum()), 0.0), 0.75)
         wealth *= 1 + bet * d[k]
         by_hand.append(wealth)
 
