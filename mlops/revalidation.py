@@ -11,12 +11,11 @@ from config.kernel import audit
 from markets.core.series import Floats
 from mlops import answers, lifecycle
 from mlops.answers import Answered
-from mlops.core import eprocess
+from mlops.core import cohorts, eprocess
 from mlops.core.contracts import LearningConfig
 from mlops.models import LearningSettings
 from predictions import bundles, registry
 from predictions.core import roster
-from predictions.core.logits import corrected
 from predictions.models import Expert, ExpertState, ModelVersion
 
 log = structlog.get_logger(__name__)
@@ -71,9 +70,12 @@ def _figures(
     found = answers.known(version.horizon, since=since, until=as_of, config=config)
     found = found.take(found.version == version.pk)
     served = gate.state == ExpertState.ACTIVE and not bundles.outdated(version)
-    p = found.probability if served else _shadow(version, found)
-    rows = np.isfinite(p)
-    found, p = found.take(rows), p[rows]
+    if served:
+        p = found.probability
+    else:
+        move = _shadow(version, found)
+        rows, p = cohorts.said(found.price, move, event=found.event, cap=found.cap)
+        found = found.take(rows)
     both = np.column_stack(
         [
             eprocess.brier_differences(found.price, p, found.y),
@@ -95,12 +97,12 @@ def _figures(
 
 
 def _shadow(version: ModelVersion, found: Answered) -> Floats:
-    """The mean of its members at half of the cap; NaN where none said anything."""
+    """The mean of its members' corrections; NaN where none said anything."""
     moves = answers.corrections(found, len(registry.order(version))).astype(np.float64)
     said = np.isfinite(moves)
     count = said.sum(axis=1)
     mean = np.where(said, moves, 0.0).sum(axis=1) / np.maximum(count, 1)
-    return np.where(count > 0, corrected(found.price, found.cap / 2 * mean), np.nan)
+    return np.where(count > 0, mean, np.nan)
 
 
 @transaction.atomic
@@ -110,7 +112,7 @@ def _held(gate: Expert, version: ModelVersion, figures: dict[str, Any], *, as_of
         if bundles.outdated(each):
             registry.revalidate(each, evidence=figures, actor=ACTOR, as_of=as_of)
     pointing = Expert.objects.filter(served__in=versions).values_list("slug", flat=True)
-    lifecycle.validate(list(pointing), as_of=as_of, proved=[gate.slug])
+    lifecycle.validate(list(pointing), actor=ACTOR, as_of=as_of, proved=[gate.slug])
     audit.record(
         "version.validated",
         actor=ACTOR,

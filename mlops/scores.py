@@ -4,7 +4,7 @@ A day's answers are one cohort (two days' on the 24-hour horizon), and only fore
 after the previous cohort had closed count in it: others share surprises that are already known. It
 is written an hour after the day is over: an answer is dated by when we received it, so none joins
 a day that has passed, and the hour lets writers end.
-An expert's own forecast follows its correction at half of the cap; the gate's is what was served.
+An expert's own forecast is what it `cohorts.said`; the gate's is what was served.
 """
 
 import json
@@ -23,7 +23,7 @@ from config.kernel.models import DomainEvent
 from markets.core.series import Floats, Ints
 from mlops import answers
 from mlops.answers import Answered
-from mlops.core import eprocess, metrics
+from mlops.core import cohorts, eprocess, metrics
 from mlops.core.contracts import LearningConfig
 from mlops.core.eprocess import Evidence
 from mlops.core.examples import weights
@@ -31,7 +31,6 @@ from mlops.core.tally import Tally
 from mlops.models import CohortScore, LearningSettings
 from predictions import registry
 from predictions.core import roster
-from predictions.core.logits import corrected
 from predictions.core.roster import HORIZON_S
 from predictions.models import Expert, Horizon, ModelVersion
 
@@ -134,19 +133,18 @@ def _of_cohort(
 def _of_version(
     gate: ModelVersion, found: Answered, *, cohort: date, as_of: datetime
 ) -> Iterator[CohortScore]:
-    """The gate and its members, each on the forecasts about which it said something."""
+    """The gate and its members, each on the events about which it said something."""
     order = registry.order(gate)
     versions = {each.expert_id: each for each in registry.members(gate)}
     moves = answers.corrections(found, len(order)).astype(np.float64)
-    said = {
-        versions[slug]: corrected(found.price, found.cap / 2 * moves[:, k])
-        for k, slug in enumerate(order)
-        if slug in versions
-    }
-    for version, p in {gate: found.probability, **said}.items():
-        rows = np.isfinite(p)
+    heard = {gate: (np.ones(found.rows, dtype=bool), found.probability)}
+    for slug, move in zip(order, moves.T, strict=True):
+        if slug in versions:
+            heard[versions[slug]] = cohorts.said(
+                found.price, move, event=found.event, cap=found.cap
+            )
+    for version, (rows, p) in heard.items():
         if rows.any():
-            figures = _figures(found.take(rows), p[rows])
             yield CohortScore(
                 expert_id=version.expert_id,
                 version=version,
@@ -154,11 +152,12 @@ def _of_version(
                 source=LIVE,
                 cohort=cohort,
                 scored_at=as_of,
-                **figures,
+                **figures(found.take(rows), p),
             )
 
 
-def _figures(found: Answered, p: Floats) -> dict[str, Any]:
+def figures(found: Answered, p: Floats) -> dict[str, Any]:
+    """The columns of one cohort's score: the probabilities `p` of its forecasts, by event."""
     y, price = found.y, found.price
     each = np.column_stack(
         [
@@ -231,12 +230,13 @@ def _mean(rows: list[CohortScore], figure: Any) -> float:
 
 
 def live(*, since: Mapping[str, date], margin: float, as_of: datetime) -> dict[str, Record]:
-    """Each expert's record on the days after `since` (slug → day); one query."""
+    """Each expert's record on the cohorts that began after `since` (slug → day); one query."""
     found: dict[str, list[CohortScore]] = {slug: [] for slug in since}
     rows = CohortScore.objects.filter(expert_id__in=since, source=LIVE, scored_at__lte=as_of)
     earliest = min(since.values(), default=None)
     for row in rows.filter(cohort__gt=earliest) if earliest else ():
-        if row.cohort > since[row.expert_id]:
+        began = row.cohort - (width(row.horizon) - 1) * DAY
+        if began > since[row.expert_id]:
             found[row.expert_id].append(row)
     return {slug: record_of(each, margin=margin) for slug, each in found.items()}
 

@@ -1,7 +1,8 @@
 """How an expert did against the price, out of fold: scores per day, and evidence per cohort.
 
 The expert's forecast uses half of the cap: whether it gains is judged here, how far to follow it is
-fitted by the gate. Every event counts once in a cohort, and a cohort is one bet.
+fitted by the gate. Every event counts once in a cohort, and a cohort is one bet. Live answers are
+counted by the same `said`.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from mlops.core.examples import Examples, weights
 from mlops.core.splits import DAY_S
 from predictions.core.logits import corrected
 
+HALF: Final = 0.5  # of the cap: how far an expert is followed where it is judged
 LEAST_EVENTS: Final = 30  # with fewer, a standard error by event is a guess
 
 
@@ -32,7 +34,7 @@ class Cohorts:
     brier_market, brier_expert, log_loss_market, log_loss_expert
         float64[n], means over the day's events.
     reach
-        float64[n], how far apart the Brier scores could have been, known before the answers.
+        float64[n], how far apart the Brier scores could have been, whatever the answers.
     """
 
     day: Ints
@@ -44,22 +46,35 @@ class Cohorts:
     reach: Floats
 
 
-def said(tested: Examples, move: Floats, *, cap: float) -> tuple[NDArray[np.bool_], Floats]:
+def said(
+    price: Floats, move: Floats, *, event: Ints, cap: Floats | float
+) -> tuple[NDArray[np.bool_], Floats]:
     """The rows of events about which an expert spoke, and its probability there at half of the cap.
 
     Where it is silent it says the price: how many rows of an event lie in a slice that follows the
     price depends on where the price went, so a mean over these rows alone would not be fair.
+
+    Parameters
+    ----------
+    price, move, event
+        [n]: prices, the expert's corrections (log odds; NaN: it said nothing), event numbers.
+    cap
+        Of each row, or of all.
+
+    Returns
+    -------
+    tuple
+        bool[n], and a probability for each row that is kept.
     """
-    rows = np.isin(tested.event, tested.event[np.isfinite(move)])
-    heard = np.where(np.isfinite(move), move, 0.0)[rows]
-    return rows, np.where(
-        heard == 0, tested.price[rows], corrected(tested.price[rows], cap / 2 * heard)
-    )
+    spoke = np.isfinite(move)
+    p = corrected(price, HALF * cap * np.where(spoke, move, 0.0))
+    rows = np.isin(event, event[spoke])
+    return rows, p[rows]
 
 
 def daily(tested: Examples, move: Floats, *, cap: float) -> Cohorts:
     """Scores per day of one expert's out-of-fold corrections, float64[n], NaN: it said nothing."""
-    rows, expert = said(tested, move, cap=cap)
+    rows, expert = said(tested.price, move, event=tested.event, cap=cap)
     y, price = tested.y[rows], tested.price[rows]
     losses = np.column_stack(
         [loss(p, y) for loss in (metrics.brier, metrics.log_loss) for p in (price, expert)]
@@ -92,7 +107,7 @@ def p_value(tested: Examples, move: Floats, *, cap: float, cohort_s: float) -> f
     of freedom less than clusters. 1 below `LEAST_EVENTS` events, and in one cohort. Surprises that
     last longer than a cohort are not covered.
     """
-    rows, expert = said(tested, move, cap=cap)
+    rows, expert = said(tested.price, move, event=tested.event, cap=cap)
     y, price, event = tested.y[rows], tested.price[rows], tested.event[rows]
     weight = weights(event)
     events = round(float(weight.sum()))
@@ -124,7 +139,8 @@ def evidence(
     Of forecasts that were made after the previous cohort had closed (`eprocess.counted`).
     """
     fresh = eprocess.counted(tested.as_of, tested.known_at, width_s=cohort_s)
-    rows, expert = said(tested, np.where(fresh, move, np.nan), cap=cap)
+    heard = np.where(fresh, move, np.nan)
+    rows, expert = said(tested.price, heard, event=tested.event, cap=cap)
     y, price = tested.y[rows], tested.price[rows]
     both = np.column_stack(
         [eprocess.brier_differences(price, expert, y), eprocess.brier_reach(price, expert)]
