@@ -24,10 +24,13 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.dev")
+os.environ.setdefault("STATE_DIR", tempfile.mkdtemp(prefix="power"))  # empty: settings are defaults
 
 import django  # noqa: E402 - the path comes first
 
 django.setup()
+
+from django.core.management import call_command  # noqa: E402 - the path comes first
 
 from benchmarks.table import Row, report  # noqa: E402 - the path comes first
 from markets import history  # noqa: E402
@@ -58,6 +61,7 @@ def main() -> int:
     worlds = tuple(sys.argv[2:]) or WORLDS
     rows, spread, began = [], {}, time.perf_counter()
     found: dict[tuple[str, int], float] = {}
+    call_command("migrate", verbosity=0)  # before two processes open the new file at once
     with ProcessPoolExecutor(PROCESSES) as pool:
         jobs = {
             pool.submit(recovered, world, seed): (world, seed)

@@ -14,7 +14,6 @@ from predictions.core.logits import logit as log_odds
 from predictions.core.restraint import EXTREME, Lesson
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 MISSING: Final = -2 * EXTREME  # smaller than every value: one split tells known from missing
 
@@ -59,7 +58,7 @@ class ResidualForest(Learned):
             n_jobs=1,
             random_state=seed,
         )
-        rows = _filled(lesson.x, columns)
+        rows = filled(lesson.x)[:, columns]
         forest.fit(rows, lesson.y - sigmoid(lesson.logit), sample_weight=lesson.weight)
         payload = onnx_graph.forest(
             [tree.tree_ for tree in forest.estimators_],
@@ -69,24 +68,25 @@ class ResidualForest(Learned):
             extreme=EXTREME,
         )
         onnx_graph.require_parity(
-            payload, lesson.x, lambda x: np.asarray(forest.predict(_filled(x, columns)))
+            payload, lesson.x, lambda x: np.asarray(forest.predict(filled(x)[:, columns]))
         )
         gains = forest.feature_importances_.tolist()
         return Draft(payload, self.trees, dict(zip(columns.tolist(), gains, strict=True)))
 
     def _open(self, payload: bytes) -> Any:
-        return onnx_graph.session(payload)
+        # Imported at first use: web processes read artefacts' rows and compile nothing.
+        return import_module("predictions.core.trees").from_onnx(payload)
 
     def _answer(self, served: Any, x: Floats, logit: Floats) -> Floats:
         price = sigmoid(logit)
         # Near a bound a step that is small elsewhere would be a huge one on the logit scale.
         variance = price * (1 - price)
-        step = np.clip(onnx_graph.run(served, x), -variance, variance)
+        step = np.clip(served.answer(filled(x)), -variance, variance)
         moved = np.clip(price + step, CLIP, 1 - CLIP)
         return log_odds(moved) - log_odds(price)
 
 
-def _filled(x: Floats, columns: Ints) -> NDArray[np.float32]:
-    own = x[:, columns]
-    cut = np.clip(own, -EXTREME, EXTREME)
-    return np.where(np.isnan(own), MISSING, cut).astype(np.float32)
+def filled(x: Floats) -> NDArray[np.float32]:
+    """Values in single precision, cut, missing ones as the smallest."""
+    cut = np.clip(x, -EXTREME, EXTREME)
+    return np.where(np.isnan(x), MISSING, cut).astype(np.float32)

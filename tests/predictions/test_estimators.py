@@ -27,39 +27,12 @@ from predictions.core.learned import ParityLost
 from predictions.core.logits import CLIP, corrected, logit, sigmoid
 from predictions.core.neural import Preparation
 from predictions.core.roster import MEMBERS
+from tests.predictions.lessons import FACTORIES, answers, fitted, lesson
 
-FACTORIES = {
-    algorithm: partial(make, algorithm, **({"columns": (1, 2)} if algorithm == "text" else {}))
-    for algorithm in ALGORITHM_OF_KIND.values()
-}
 LEARNED = ("lightgbm", "xgboost", "forest", "mlp", "text")
 experts = pytest.mark.parametrize("expert", list(FACTORIES.values()), ids=list(FACTORIES))
 learned = pytest.mark.parametrize("expert", [FACTORIES[name] for name in LEARNED], ids=LEARNED)
 NAMES = ("odds", "signal", "quiet", "still", "mute")
-
-
-def lesson(n=4000, *, seed=1, slope=1.0, shift=0.0, planted=0.0, bend=0.0):
-    """Examples whose true log odds are shift + slope·ℓ + planted·x₁ + bend·(x₁² − 1)."""
-    rng = np.random.default_rng(seed)
-    odds = rng.normal(0, 1.5, n)
-    x = rng.normal(size=(n, 5))
-    beside = planted * x[:, 1] + bend * (x[:, 1] ** 2 - 1)
-    truth = sigmoid(shift + slope * odds + beside)
-    y = (rng.random(n) < truth).astype(float)
-    x[rng.random(x.shape) < 0.1] = np.nan
-    signal = np.nan_to_num(x[:, 1])
-    x[:, 0] = odds
-    cell = rng.integers(0, 3, n) * BUCKETS + rng.integers(0, 3, n)
-    return {"x": x, "logit": odds, "y": y, "cell": cell, "weight": np.ones(n)} | {"signal": signal}
-
-
-def fitted(expert, examples=None, *, seed=7):
-    e = examples or lesson(planted=0.8, slope=1.3, bend=0.5)
-    return expert().fit(e["x"], e["logit"], e["y"], cell=e["cell"], weight=e["weight"], seed=seed)
-
-
-def answers(estimator, examples):
-    return estimator.correction(examples["x"], examples["logit"], examples["cell"])
 
 
 @experts
@@ -271,38 +244,6 @@ def test_every_role_has_an_algorithm_that_can_be_made():
         make("oracle")
 
 
-@pytest.mark.parametrize("algorithm", ["lightgbm", "xgboost"])
-def test_the_walk_answers_what_the_library_answers(algorithm):
-    estimator, examples = fitted(FACTORIES[algorithm]), lesson(seed=4)
-    walked = estimator._answer(estimator._open(estimator.payload_), examples["x"], None)
-
-    if algorithm == "lightgbm":
-        import lightgbm
-
-        trees = lightgbm.Booster(model_str=estimator.payload_.decode())
-        native = trees.predict(examples["x"], raw_score=True)
-        assert np.array_equal(walked, native)
-    else:
-        import xgboost
-
-        trees = xgboost.Booster(model_file=bytearray(estimator.payload_))
-        native = trees.inplace_predict(
-            examples["x"], predict_type="margin", base_margin=np.zeros(len(walked))
-        )
-        assert np.abs(walked - native).max() < 1e-6
-
-
-def test_a_tree_that_leads_in_circles_or_outside_is_refused():
-    payload = fitted(ResidualBooster).payload_.decode()
-
-    for wrong in (0, 99, -99):
-        text_ = payload.replace("\nleft_child=", f"\nleft_child={wrong} ", 1)
-        first = text_.split("left_child=")[1].split("\n")[0].split()
-        text_ = text_.replace(" ".join(first), " ".join(first[:-1]), 1)
-        with pytest.raises(CorruptModel, match="points outside"):
-            ResidualBooster()._open(text_.encode())
-
-
 def test_scaler_fitted_on_train_only():
     rng = np.random.default_rng(1)
     train = rng.normal(3.0, 2.0, (500, 2))
@@ -327,15 +268,6 @@ def test_a_file_that_answers_otherwise_than_what_was_trained_is_refused():
     onnx_graph.require_parity(payload, examples["x"], lambda _rows: honest)
     with pytest.raises(ParityLost, match="differs from what was trained by"):
         onnx_graph.require_parity(payload, examples["x"], lambda _rows: honest + 2e-6)
-
-
-def test_thresholds_lose_no_side_in_single_precision():
-    exact = np.array([0.1, -0.1, 1.0, 1e-40, 16777217.0])
-
-    floored = onnx_graph._floored(exact)
-
-    assert (floored.astype(float) <= exact).all()
-    assert (np.nextafter(floored, np.float32(np.inf)).astype(float) > exact).all()
 
 
 def test_text_reads_its_columns_by_name_and_is_the_market_without_them(monkeypatch):
