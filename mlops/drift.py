@@ -1,18 +1,21 @@
 """Did inputs, forecasts, scores or calibration of what is served move away from its training?
 
-Each look leaves one `DriftReport` a kind and horizon. `ACT` raises an alert and asks for a new
-training, whose result is compared with what is served as every other: nothing is swapped silently.
+A look sees what was known when the last cohort of answers closed: looks within a cohort say the
+same and are one, and every new one spends its own share of the levels. Each leaves one
+`DriftReport` a kind and horizon. `ACT` raises an alert and asks for a new training, whose result is
+compared with what is served as every other: nothing is swapped silently.
 """
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 import structlog
+from django.db.models import Count, QuerySet
 
 from config.kernel import audit
 from markets.core.series import Floats, Ints
@@ -40,6 +43,7 @@ ACTOR = "drift"
 INSTANTS = 8  # cycles of a window that are read: neighbouring ones say the same
 ANSWERED_WITHIN = timedelta(days=30)  # what scores and calibration look at
 MOST_EVENTS = 5_000  # of these, the newest
+HOUR_S = 3600.0  # holds a cycle of all markets, whatever else runs in between
 Kind, Verdict = DriftReport.Kind, DriftReport.Verdict
 
 
@@ -110,30 +114,46 @@ def check(*, as_of: datetime) -> list[DriftReport]:
 def asks_for_training(*, as_of: datetime) -> str:
     """What drift of the outcome's forecasts since its last training asks to learn from; "" = none.
 
-    A training that was refused has looked too: asked again at once, it would refuse again.
+    Each kind asks once for a version: a training that was refused, or whose result did not take
+    over, has looked too, and would say the same again.
     """
     looked = TrainingRun.objects.filter(
         horizon=Horizon.OUTCOME,
         status__in=[TrainingRun.Status.SUCCEEDED, TrainingRun.Status.REFUSED],
         finished_at__lte=as_of,
     )
-    last = looked.order_by("-finished_at").values_list("finished_at", flat=True).first()
+    last = looked.order_by("-started_at").values_list("started_at", flat=True).first()
     found = DriftReport.objects.filter(
         horizon=Horizon.OUTCOME, verdict=Verdict.ACT, checked_at__lte=as_of
     )
-    newest = (found.filter(checked_at__gt=last) if last else found).order_by("-checked_at").first()
-    return "" if newest is None else f"{newest.get_kind_display()}: {newest.worst}"
+    answered = set()
+    if last is not None:
+        before = found.filter(checked_at__lte=last)
+        answered = set(before.values_list("version_id", "kind").distinct())
+        found = found.filter(checked_at__gt=last)
+    for report in found.order_by("-checked_at").iterator():
+        if (report.version_id, report.kind) not in answered:
+            return f"{report.get_kind_display()}: {report.worst}"
+    return ""
 
 
 def _look(version: ModelVersion, *, config: LearningConfig, as_of: datetime) -> Iterable[Finding]:
+    until = keeping.opened(as_of, every=config.cohort_s)
+    made = keeping.opened(version.created_at, every=config.cohort_s)
+    look = max((until - made) // timedelta(seconds=config.cohort_s), 0) + 1
+    config = replace(
+        config,
+        drift_level=drift.spent(config.drift_level, look=look),
+        adwin_delta=drift.spent(config.adwin_delta, look=look),
+    )
     window = timedelta(hours=config.drift_window_h)
-    now = _recent(version.horizon, since=as_of - window, until=as_of)
-    met = _recent(Horizon.OUTCOME, since=as_of - window, until=as_of, vectors=True)
-    then = _recent(version.horizon, since=as_of - 2 * window, until=as_of - window)
+    now = _recent(version.horizon, since=until - window, until=until)
+    met = _recent(Horizon.OUTCOME, since=until - window, until=until, vectors=True)
+    then = _recent(version.horizon, since=until - 2 * window, until=until - window)
     yield _features(met, _profile(version), config=config)
     yield _predictions(now, then, config=config)
     if version.horizon == Horizon.OUTCOME:
-        said = _answers(version, config=config, as_of=as_of)
+        said = _answers(version, config=config, as_of=until)
         yield _scores(said, config=config)
         yield _calibration(said, config=config)
 
@@ -175,9 +195,10 @@ def _predictions(now: Recent, then: Recent, *, config: LearningConfig) -> Findin
     before = Profile.of(then.probability[:, None], ("probability",), events=then.events)
     moved = drift.shift(before, now.probability[:, None], events=now.events)
     psi, floor = float(moved.psi[0]), float(moved.floor[0])
+    real = psi > floor and moved.p_value[0] <= config.drift_level
     return Finding(
         kind=Kind.PREDICTIONS,
-        verdict=_graded(psi if psi > floor else 0.0, config.psi_watch, config.psi_act),
+        verdict=_graded(psi if real else 0.0, config.psi_watch, config.psi_act),
         rows=rows,
         worst="probability",
         statistic=psi,
@@ -249,22 +270,24 @@ def _graded(value: float, watch: float, act: float) -> str:
 
 
 def _recent(horizon: str, *, since: datetime, until: datetime, vectors: bool = False) -> Recent:
-    """Stored forecasts of `INSTANTS` cycles of a window, evenly spaced; `x` only with `vectors`.
+    """Stored forecasts of `INSTANTS` cycles in `[since, until)`, evenly spaced; `x` with `vectors`.
 
     Vectors are those of the outcome's rows, in the cycles in which every market keeps its own: in
     others only markets whose forecast moves do, and they are not like the rest.
     """
-    moments = {
-        found
-        for k in range(INSTANTS)
-        if (
-            found := _cycle(horizon, since, until - k * (until - since) / INSTANTS, vectors=vectors)
-        )
-    }
-    rows = Prediction.objects.filter(
-        horizon=horizon, as_of__in=moments, schema_hash=SCHEMA_HASH, price__isnull=False
-    ).order_by("as_of", "market_id")
-    kept = rows.exclude(vector=b"") if vectors else rows
+    settings = PredictionSettings.objects.current(as_of=until).as_config()
+    every = max(keeping.every_s(horizon, settings), HOUR_S)
+    made = Prediction.objects.filter(
+        horizon=horizon,
+        as_of__gte=since,
+        as_of__lt=until,
+        schema_hash=SCHEMA_HASH,
+        price__isnull=False,
+    )
+    made = made.exclude(vector=b"") if vectors else made
+    ends = [until - k * (until - since) / INSTANTS for k in range(INSTANTS)]
+    moments = {moment for end in ends if (moment := _fullest(made, end, every=every))}
+    kept = made.filter(as_of__in=moments).order_by("as_of", "market_id")
     columns = ("market__event_id", "probability", *(["vector"] if vectors else []))
     told = list(kept.values_list(*columns))
     x = [np.frombuffer(vector, dtype="<f8") for row in told for vector in row[2:]]
@@ -275,15 +298,18 @@ def _recent(horizon: str, *, since: datetime, until: datetime, vectors: bool = F
     )
 
 
-def _cycle(horizon: str, since: datetime, until: datetime, *, vectors: bool) -> datetime | None:
-    """When the last cycle up to a moment forecast; with `vectors`, when all kept theirs."""
-    made = Prediction.objects.filter(horizon=horizon, as_of__gt=since, as_of__lte=until)
-    last = made.order_by("-as_of").values_list("as_of", flat=True).first()
-    every = PredictionSettings.objects.current(as_of=until).vector_every_s
-    if not vectors or last is None or not every:
-        return last
-    since = keeping.opened(last, every=every)
-    return made.filter(as_of__gte=since).order_by("as_of").values_list("as_of", flat=True).first()
+def _fullest(made: QuerySet[Prediction], end: datetime, *, every: float) -> datetime | None:
+    """The cycle with the most forecasts in the last interval of the clock that began before `end`.
+
+    Between cycles of all markets there are many that forecast the up/down epochs alone.
+    """
+    last = made.filter(as_of__lt=end).order_by("-as_of").values_list("as_of", flat=True).first()
+    if last is None:
+        return None
+    begun = keeping.opened(last, every=every)
+    within = made.filter(as_of__gte=begun, as_of__lt=begun + timedelta(seconds=every))
+    counted = within.values("as_of").annotate(count=Count("id")).order_by("-count", "as_of")
+    return counted.values_list("as_of", flat=True).first()
 
 
 def _profile(version: ModelVersion) -> Profile | None:

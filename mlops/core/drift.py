@@ -22,6 +22,7 @@ LEAST_SHARE: Final = 1e-4  # an empty bin counts as this share: the index stays 
 NOISE_SIGMAS: Final = 3.0
 FLAT: Final = 0.2  # below this statistic the tail probability is 1 to twelve digits
 TERMS: Final = 100
+LEAST_LEVEL: Final = 1e-12  # below it no quantile of the normal distribution is a number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +126,14 @@ def shift(before: Profile, x: Floats, *, events: int) -> Shift:
             size = np.sqrt(met * held / (met + held))
             p_value[k] = _chance((size + 0.12 + 0.11 / size) * distance[k])
     return Shift(names=before.names, psi=psi, floor=floor, distance=distance, p_value=p_value)
+
+
+def spent(level: float, *, look: int) -> float:
+    """What the `look`-th look, from 1, may spend of a level: 1 / (k (k + 1)) of it.
+
+    The shares add up to 1, so all looks together are wrong with a chance of at most the level.
+    """
+    return max(level / (look * (look + 1)), LEAST_LEVEL)
 
 
 def discoveries(p_value: Floats, level: float) -> Flags:

@@ -24,11 +24,11 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 Kind, Verdict = DriftReport.Kind, DriftReport.Verdict
-HOUR_AGO = ago(3600)
-FEW = {"drift_min_rows": 40, "reliability_events": 20}
+EARLIER = ago(5400)
+FEW = {"drift_min_rows": 40, "reliability_events": 20, "cohort_s": 3600}
 
 
-def served(x: np.ndarray, *, horizon: str = "outcome") -> ModelVersion:
+def served(x: np.ndarray, *, horizon: str = "outcome", made_at: datetime = EARLIER) -> ModelVersion:
     """A gate in service whose training saw these rows."""
     gate = Expert.objects.create(slug="gate", name="Gate", algorithm="gate", horizon=horizon)
     version = ModelVersion.objects.create(
@@ -44,7 +44,7 @@ def served(x: np.ndarray, *, horizon: str = "outcome") -> ModelVersion:
         rows=len(x),
         events=len(x),
         seed=1,
-        created_at=ago(8e6),
+        created_at=made_at,
     )
     Expert.objects.filter(slug="gate").update(state="ACTIVE", served=version)
     TrainingRun.objects.create(
@@ -65,8 +65,8 @@ def vectors(seed: int, rows: int, *, shifted: float = 0.0) -> np.ndarray:
     return x
 
 
-def forecasts(version: ModelVersion, x: np.ndarray, *, at: datetime = HOUR_AGO) -> None:
-    """One forecast an event, an hour ago."""
+def forecasts(version: ModelVersion, x: np.ndarray, *, at: datetime = EARLIER) -> None:
+    """One forecast an event."""
     for row in x:
         PredictionFactory(
             version=version,
@@ -109,15 +109,47 @@ def test_an_unchanged_world_is_quiet_and_asks_for_nothing() -> None:
 def test_vectors_that_were_kept_because_they_moved_do_not_stand_for_the_others() -> None:
     learning_settings(**FEW)
     version = served(vectors(1, 3000))
-    forecasts(version, vectors(2, 60), at=HOUR_AGO)
+    forecasts(version, vectors(2, 60), at=EARLIER)
     # Later in the same hour most markets keep no vector: those that do are not like the rest.
-    forecasts(version, vectors(3, 60, shifted=3.0), at=ago(3300))
+    forecasts(version, vectors(3, 60, shifted=3.0), at=ago(5100))
     for _ in range(60):
-        PredictionFactory(version=version, as_of=ago(3300), schema_hash=SCHEMA_HASH, vector=b"")
+        PredictionFactory(version=version, as_of=ago(5100), schema_hash=SCHEMA_HASH, vector=b"")
 
     found = of_kind(drift.check(as_of=NOW), Kind.FEATURES)
 
     assert (found.verdict, found.rows) == (Verdict.QUIET, 60)
+
+
+def fast_cycle(version: ModelVersion, at: datetime) -> None:
+    """Forecasts of three epochs alone, which are not like the rest."""
+    for row in vectors(4, 3, shifted=30.0):
+        PredictionFactory(
+            version=version,
+            as_of=at,
+            probability=0.01,
+            schema_hash=SCHEMA_HASH,
+            vector=row.astype("<f8").tobytes(),
+        )
+
+
+def test_cycles_of_epochs_between_two_full_ones_do_not_stand_for_all_markets() -> None:
+    learning_settings(**FEW, drift_window_h=2)
+    version = served(vectors(1, 3000))
+    full = (ago(5400), ago(1800))
+    for at in full:
+        fast_cycle(version, at - timedelta(seconds=10))
+        forecasts(version, vectors(2, 60), at=at)
+        for k in range(1, 4):
+            fast_cycle(version, at + timedelta(seconds=10 * k))
+    for at in (ago(12_600), ago(9000)):
+        forecasts(version, vectors(2, 60), at=at)
+        fast_cycle(version, at + timedelta(seconds=10))
+
+    reports = drift.check(as_of=NOW)
+
+    features, said = of_kind(reports, Kind.FEATURES), of_kind(reports, Kind.PREDICTIONS)
+    assert (features.verdict, features.rows) == (Verdict.QUIET, 120)
+    assert (said.verdict, said.rows) == (Verdict.QUIET, 120)
 
 
 def test_inputs_of_a_price_ahead_are_compared_by_the_vectors_of_the_outcomes() -> None:
@@ -126,7 +158,7 @@ def test_inputs_of_a_price_ahead_are_compared_by_the_vectors_of_the_outcomes() -
     forecasts(version, vectors(2, 60))
     for _ in range(60):
         PredictionFactory(
-            version=version, horizon="1h", as_of=ago(3600), schema_hash=SCHEMA_HASH, vector=b""
+            version=version, horizon="1h", as_of=EARLIER, schema_hash=SCHEMA_HASH, vector=b""
         )
 
     found = of_kind(drift.check(as_of=NOW), Kind.FEATURES)
@@ -164,6 +196,34 @@ def test_only_the_outcomes_trainings_and_alarms_answer_each_other() -> None:
     assert not drift.asks_for_training(as_of=NOW)
 
 
+def found(version: ModelVersion, kind: str, *, at: datetime) -> None:
+    DriftReport.objects.create(
+        checked_at=at, horizon="outcome", version=version, kind=kind, verdict="ACT", rows=90
+    )
+
+
+def test_a_drift_that_outlasts_a_training_asks_for_no_second_one() -> None:
+    version = served(vectors(1, 100))
+    done = {"status": "SUCCEEDED", "seed": 1, "code_version": "test"}
+    found(version, Kind.FEATURES, at=ago(600))
+    TrainingRun.objects.create(started_at=ago(500), finished_at=ago(400), **done)
+
+    found(version, Kind.FEATURES, at=ago(300))
+    assert not drift.asks_for_training(as_of=NOW)
+
+    found(version, Kind.SCORES, at=ago(200))
+    assert drift.asks_for_training(as_of=NOW)
+
+
+def test_a_drift_that_was_found_while_a_training_ran_still_asks() -> None:
+    version = served(vectors(1, 100))
+    done = {"status": "SUCCEEDED", "seed": 1, "code_version": "test"}
+    TrainingRun.objects.create(started_at=ago(500), finished_at=ago(300), **done)
+    found(version, Kind.FEATURES, at=ago(400))
+
+    assert drift.asks_for_training(as_of=NOW)
+
+
 def test_forecasts_after_the_end_and_weak_answers_are_not_scored() -> None:
     learning_settings(**FEW)
     version = served(vectors(1, 100))
@@ -185,6 +245,35 @@ def test_a_gap_that_chance_explains_is_no_drift() -> None:
         ResolutionFactory(market=market, payout_0=float(k < 15), received_at=ago(600))
 
     assert of_kind(drift.check(as_of=NOW), Kind.CALIBRATION).verdict == Verdict.QUIET
+
+
+@pytest.mark.parametrize(("made_at", "verdict"), [(NOW, Verdict.ACT), (ago(8e6), Verdict.QUIET)])
+def test_a_gap_must_be_the_less_likely_the_more_often_one_has_looked(
+    made_at: datetime, verdict: str
+) -> None:
+    learning_settings(**FEW)
+    version = served(vectors(1, 100), made_at=made_at)
+    for k in range(24):
+        market = MarketFactory(event=EventFactory())
+        PredictionFactory(market=market, version=version, probability=0.5, as_of=ago(7200))
+        ResolutionFactory(market=market, payout_0=float(k < 18), received_at=ago(600))
+
+    assert of_kind(drift.check(as_of=NOW), Kind.CALIBRATION).verdict == verdict
+
+
+def test_looks_within_a_cohort_are_one_look() -> None:
+    learning_settings(**FEW)
+    version = served(vectors(1, 100))
+    for k in range(40):
+        market = MarketFactory(event=EventFactory())
+        PredictionFactory(market=market, version=version, probability=0.85, as_of=ago(7200))
+        ResolutionFactory(market=market, payout_0=float(k % 2), received_at=NOW)
+
+    within = drift.check(as_of=NOW + timedelta(minutes=59))
+    after = drift.check(as_of=NOW + timedelta(minutes=60))
+
+    assert of_kind(within, Kind.CALIBRATION).verdict == Verdict.INSUFFICIENT
+    assert of_kind(after, Kind.CALIBRATION).verdict == Verdict.ACT
 
 
 def test_too_few_forecasts_are_insufficient_never_quiet() -> None:

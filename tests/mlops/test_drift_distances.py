@@ -99,3 +99,11 @@ def test_the_tail_of_kolmogorovs_distribution_is_that_of_the_library(statistic: 
     expected = float(kolmogorov(statistic))
 
     assert drift._chance(statistic) == pytest.approx(expected, abs=1e-9)
+
+
+def test_all_looks_together_spend_no_more_than_the_level() -> None:
+    spent = [drift.spent(0.05, look=look) for look in range(1, 10_000)]
+
+    assert spent[0] == 0.025
+    assert sum(spent) <= 0.05
+    assert drift.spent(0.0, look=10**9) > 0
