@@ -38,8 +38,6 @@ ROAD_TO_ACTIVE: Mapping[str, tuple[str, ...]] = {
     S.UNTRAINED: (S.SHADOW, S.ACTIVE),
     S.SUSPENDED: (S.SHADOW, S.ACTIVE),
 }
-
-
 # Whose state goes along with its gate's: whoever took an expert out of service for a cause puts it
 # back by hand.
 FOLLOWS_GATE: Final = frozenset({S.UNTRAINED, S.ACTIVE})
@@ -280,7 +278,7 @@ def after_training(
         if gate.state == S.UNTRAINED:
             move(gate.slug, to=S.SHADOW, version=version, **told)
         return False
-    validate([gate.slug, *(m.expert_id for m in members)], as_of=as_of)
+    validate([gate.slug, *(m.expert_id for m in members)], actor=actor, as_of=as_of)
     if gate.state == S.PROBATION:
         # The review decides whether it comes back; if so, with what was learned meanwhile.
         registry.place(gate.slug, state=None, version=version, **told)
@@ -313,14 +311,16 @@ def _learned(
         registry.place(slug, state=None, version=version, **told)
 
 
-def validate(slugs: Collection[str], *, as_of: datetime, proved: Collection[str] = ()) -> None:
+def validate(
+    slugs: Collection[str], *, actor: str, as_of: datetime, proved: Collection[str] = ()
+) -> None:
     """Note that these experts learned, or held on new data, now.
 
     Those whom live answers put on probation are left out: only live answers speak for them, as
     they did for those in `proved`.
     """
     doubted = _doubted(set(slugs) - set(proved))
-    Expert.objects.filter(slug__in=set(slugs) - doubted).update(validated_at=as_of)
+    registry.validate(set(slugs) - doubted, actor=actor, as_of=as_of)
 
 
 def _doubted(slugs: Collection[str]) -> set[str]:

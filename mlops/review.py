@@ -184,7 +184,7 @@ def _make(asked: Proposal, *, as_of: datetime) -> None:
     if asked.to == ExpertState.ACTIVE:
         expert = Expert.objects.select_related("served").get(slug=asked.slug)
         lifecycle.move(asked.slug, to=asked.to, version=expert.served, **told)
-        lifecycle.validate([asked.slug], as_of=as_of)  # live answers just spoke for it
+        lifecycle.validate([asked.slug], actor=ACTOR, as_of=as_of)  # live answers just spoke for it
     else:
         lifecycle.demote(asked.slug, to=asked.to, **told)
 

@@ -95,7 +95,7 @@ def settle(
     gate = roster.gate(row.horizon)
     if challenges and contest.champion_held:
         # What stays in service just gained on new data: it does not expire for lack of it.
-        lifecycle.validate([gate, *sorted(held)], as_of=as_of)
+        lifecycle.validate([gate, *sorted(held)], actor=actor, as_of=as_of)
     challenger = version if challenges else None
     registry.challenge(gate, version=challenger, actor=actor, as_of=as_of)
 

@@ -5,7 +5,7 @@ them. Serving follows the gate's pointer (`bundles`): its signed manifest names 
 and digests in the order of the combination.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -292,6 +292,20 @@ def revalidate(
         data={"seal": seal, "libraries": artefacts.minors(), "evidence": dict(evidence)},
         as_of=as_of,
     )
+
+
+@transaction.atomic
+def validate(slugs: Collection[str], *, actor: str, as_of: datetime) -> None:
+    """Note that these experts learned, or held on new data, now; one audit event for all."""
+    locks.hold(LOCK)
+    if Expert.objects.filter(slug__in=slugs).update(validated_at=as_of):
+        audit.record(
+            "experts.validated",
+            actor=actor,
+            subject="experts",
+            data={"experts": sorted(slugs)},
+            as_of=as_of,
+        )
 
 
 def note(standing: Standing, *, horizon: str = Horizon.OUTCOME) -> None:

@@ -271,6 +271,21 @@ def test_every_move_is_one_event_with_what_was_before_and_after() -> None:
     }
 
 
+def test_a_validation_is_an_event_with_its_author_that_names_only_whom_it_reached() -> None:
+    registry.ensure_experts()
+
+    lifecycle.validate(["gate", "politics"], actor="ada", as_of=NOW)
+    lifecycle.validate([], actor="ada", as_of=NOW)
+
+    (event,) = DomainEvent.objects.filter(kind="experts.validated")
+    assert (event.actor, event.happened_at) == ("ada", NOW)
+    assert json.loads(event.data) == {"experts": ["gate", "politics"]}
+    assert set(Expert.objects.filter(validated_at=NOW).values_list("slug", flat=True)) == {
+        "gate",
+        "politics",
+    }
+
+
 @pytest.mark.parametrize(
     "act",
     [
