@@ -5,6 +5,7 @@ names it. One query reads every pointer and every state, so that whoever forecas
 forecasts from exactly one version per horizon, whatever is swapped meanwhile.
 """
 
+import json
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -138,14 +139,14 @@ def _standing(gate: Expert, version: ModelVersion, active: frozenset[str]) -> St
     follows = gate.state == ExpertState.ACTIVE and not refusal
     return Standing(
         bundle=replace(found.bundle, active=active if follows else frozenset()),
-        challenger=_challenger(gate) if follows else None,
+        challenger=_challenger(gate, active) if follows else None,
         refusal=refusal,
         missing={slug: f"{file} is gone" for slug, file in found.files.items()},
     )
 
 
-def _challenger(gate: Expert) -> Bundle | None:
-    """The version that is compared, with all its members: it has to prove itself as a whole."""
+def _challenger(gate: Expert, active: frozenset[str]) -> Bundle | None:
+    """The version that is compared, with the members that have weight: what wins then serves."""
     if gate.challenger is None:
         return None
     try:
@@ -158,7 +159,7 @@ def _challenger(gate: Expert) -> Bundle | None:
     except Exception:
         log.exception("challenger.failed", expert=gate.slug, version=gate.challenger_id)
         return None
-    return replace(bundle, active=frozenset(bundle.members))
+    return replace(bundle, active=active)
 
 
 def outdated(version: ModelVersion) -> str:
@@ -171,7 +172,8 @@ def outdated(version: ModelVersion) -> str:
 
 def _revalidated(version: ModelVersion) -> bool:
     said = DomainEvent.objects.filter(kind=REVALIDATED, subject=f"version:{version.pk}")
-    return said.filter(data__contains=revalidation(version)).exists()
+    seal = revalidation(version)
+    return any(json.loads(data).get("seal") == seal for data in said.values_list("data", flat=True))
 
 
 def revalidation(version: ModelVersion) -> str:

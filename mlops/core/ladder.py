@@ -169,7 +169,7 @@ class _Ladder:
         chosen, scores = self._choose(everything)
         cells = self._judge(chosen, everything)
         used = frozenset(each.cell for each in cells if each.positive)
-        blend = self._blend(chosen, used, model)
+        blend = self._blend(chosen, scores, used, model)
         return Climbed(blend=blend, rungs=scores, cells=cells, model=model, trials=len(scores) or 1)
 
     def _known(self, number: int) -> Flags:
@@ -284,18 +284,26 @@ class _Ladder:
             rng=self.rng,
         )
 
-    def _blend(self, chosen: _Choice | None, used: frozenset[int], model: Floats) -> Blend:
-        """The chosen rung and those below it, fitted on all rows of the cells in use."""
+    def _blend(
+        self,
+        chosen: _Choice | None,
+        scores: Sequence[RungScore],
+        used: frozenset[int],
+        model: Floats,
+    ) -> Blend:
+        """The chosen rung and those below it that climbed, fitted on all rows of the cells in use.
+
+        The lower ones serve where the higher cannot: one that lost has earned nothing there.
+        """
         inside = np.isin(self.rows.cell, sorted(used))
         rows, answers = self.rows.take(inside), self.answers.take(inside)
-        upto: tuple[Step, ...] = ()
-        if chosen is not None and used:
-            upto = self.steps[: self.steps.index(chosen.step) + 1]
+        climbed = {score.name for score in scores if score.climbed and used}
+        held = tuple(step for step in self.steps if step.name in climbed)
         y, event = self.tested.y, self.tested.event
         moved = model != self.tested.price
         return Blend(
             experts=self.means.names,
-            rungs=tuple(step.fit(rows, answers, self.means) for step in reversed(upto)),
+            rungs=tuple(step.fit(rows, answers, self.means) for step in reversed(held)),
             cells=tuple(sorted(used)),
             errors=PriceErrors.fit(model, y, event=event),
             calibrator=self._calibrator(chosen, inside) if chosen is not None else None,

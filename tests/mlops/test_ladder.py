@@ -11,7 +11,7 @@ from mlops.models import LearningSettings
 from predictions.core import roster
 from predictions.core.cells import BUCKETS
 from predictions.core.combination import Rows, fixed_weights
-from predictions.core.ensemble import Blend
+from predictions.core.ensemble import ENSEMBLE, EXPERTS, RECALIBRATED, Blend
 from predictions.core.logits import corrected, logit, sigmoid
 from predictions.core.schema import COLUMN, DOMAINS, NAMES
 from predictions.models import PredictionSettings
@@ -22,6 +22,13 @@ SLUGS = tuple(role.slug for role in roster.members("outcome"))
 FIXED = fixed_weights(SLUGS, SETTINGS)
 CAP = 0.7
 ROWS = 3
+SOURCES = {
+    "recalibrated": RECALIBRATED,
+    "ensemble": ENSEMBLE,
+    "domains": ENSEMBLE,
+    "stack": EXPERTS,
+    "gate": EXPERTS,
+}
 
 
 def world(seed, *, finds=(), strength=0.0, inside=None, events=2000, slugs=SLUGS):
@@ -158,6 +165,17 @@ def test_only_admitted_experts_have_weight_and_all_keep_their_place():
     assert not without.blend.cells
     assert np.array_equal(nobody.model, made[0].price)
     assert (nobody.blend.rungs, nobody.blend.cells) == ((), ())
+
+
+def test_a_rung_that_lost_serves_nobody_not_even_where_the_higher_one_cannot():
+    found = climbed(world(2, **PLANTED["in one domain"]))
+
+    plain = [score for score in found.rungs if "+" not in score.name]
+    highest = max(k for k, score in enumerate(plain) if score.climbed)
+    assert not all(score.climbed for score in plain[:highest])
+    assert len(found.blend.rungs) == sum(score.climbed for score in plain)
+    earned = [SOURCES[score.name] for score in reversed(plain) if score.climbed]
+    assert [rung.source for rung in found.blend.rungs] == earned
 
 
 def test_the_weights_of_a_row_never_pass_the_cap():
