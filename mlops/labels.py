@@ -1,8 +1,10 @@
 """Prediction and resolution → example, dated by when its answer was known; no weak answers."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,6 +27,7 @@ from predictions.models import Horizon, Prediction
 ANSWER = tuple(
     f"market__resolution__{column}" for column in ("payout_0", "resolved_at", "received_at")
 )
+Row = tuple[Any, ...]  # id, market, as_of, price, window_s, then the answer
 VECTORS_AT_ONCE = 5_000  # ids in one query
 CHUNK = 200_000  # decisions whose vectors are computed at once: bounds memory
 
@@ -119,35 +122,26 @@ def learned(*, as_of: datetime) -> Examples:
     """Our own forecasts whose markets have resolved: the stored vectors, never re-derived ones.
 
     The cell is that of the forecast: the end announced then is in its vector, even where the market
-    was given another one later.
+    was given another one later. The forecasts of one market at a time are thinned as they come.
     """
     keep = LearningSettings.objects.current(as_of=as_of).as_config().rows_per_bucket
-    rows = list(
+    asked = (
         _forecast_and_answered(as_of=as_of)
         .order_by("market_id", "as_of")
-        .values_list("id", "market_id", "as_of", "price", *ANSWER)
-        .iterator()
+        .values_list("id", "market_id", "as_of", "price", "market__window_s", *ANSWER)
     )
+    markets = groupby(asked.iterator(), key=lambda row: row[1])
+    rows = [row for _, each in markets for row in _few(list(each), keep=keep)]
     ids = sorted({row[1] for row in rows})
     number = {market_id: i for i, market_id in enumerate(ids)}
-    market: Ints = np.array([number[row[1]] for row in rows], dtype=np.int64)
-    at, closed = (_array(row[k].timestamp() for row in rows) for k in (2, 5))
+    found = _as_decisions(rows, np.array([number[row[1]] for row in rows], dtype=np.int64))
     facts = queries.facts(ids, as_of=as_of)
-    found = Decisions(
-        market=market,
-        as_of=at,
-        price=_array(row[3] for row in rows),
-        horizon=horizon_of(closed - at, epoch=np.isfinite(facts.window_s[market])),
-        own_stamp=np.zeros(len(rows), dtype=bool),
-    )
-    kept = np.flatnonzero(core.thinned(found, keep=keep))
-    found = found.take(kept)
     event = facts.event[found.market]
-    x = stored([rows[k][0] for k in kept])
+    x = stored([row[0] for row in rows])
     return Examples(
         x=x,
         price=found.price,
-        y=_array(float(rows[k][4]) for k in kept),
+        y=_array(float(row[5]) for row in rows),
         weight=core.weights(event),
         cell=cells_then(facts, found.market, x),
         market=found.market,
@@ -155,8 +149,26 @@ def learned(*, as_of: datetime) -> Examples:
         source=np.zeros(found.rows, dtype=np.int64),
         horizon=found.horizon,
         as_of=found.as_of,
-        known_at=_array(rows[k][6].timestamp() for k in kept),
+        known_at=_array(row[7].timestamp() for row in rows),
         sources=("live",),
+    )
+
+
+def _few(rows: Sequence[Row], *, keep: int) -> list[Row]:
+    """Of one market's rows at most `keep` per bucket of time left."""
+    found = _as_decisions(rows, np.zeros(len(rows), dtype=np.int64))
+    return [rows[k] for k in np.flatnonzero(core.thinned(found, keep=keep)).tolist()]
+
+
+def _as_decisions(rows: Sequence[Row], market: Ints) -> Decisions:
+    at, closed = (_array(row[k].timestamp() for row in rows) for k in (2, 6))
+    epoch = np.array([row[4] is not None for row in rows], dtype=bool)
+    return Decisions(
+        market=market,
+        as_of=at,
+        price=_array(row[3] for row in rows),
+        horizon=horizon_of(closed - at, epoch=epoch),
+        own_stamp=np.zeros(len(rows), dtype=bool),
     )
 
 
@@ -194,12 +206,14 @@ def _forecast_and_answered(*, as_of: datetime) -> QuerySet[Prediction]:
 
 def stored(ids: list[int]) -> Floats:
     """The vectors of these forecasts, in this order."""
-    vector: dict[int, bytes] = {}
+    x = np.empty((len(ids), len(features.FEATURES)))
     for low in range(0, len(ids), VECTORS_AT_ONCE):
-        part = Prediction.objects.filter(id__in=ids[low : low + VECTORS_AT_ONCE])
-        vector.update((key, bytes(body)) for key, body in part.values_list("id", "vector"))
-    flat = np.frombuffer(b"".join(vector[key] for key in ids), dtype="<f8")
-    return flat.reshape(-1, len(features.FEATURES)).astype(np.float64)
+        part = ids[low : low + VECTORS_AT_ONCE]
+        rows = Prediction.objects.filter(id__in=part).values_list("id", "vector")
+        vector = {key: bytes(body) for key, body in rows}
+        flat = np.frombuffer(b"".join(vector[key] for key in part), dtype="<f8")
+        x[low : low + len(part)] = flat.reshape(len(part), -1)
+    return x
 
 
 def cells_then(facts: MarketFacts, market: Ints, x: Floats) -> Ints:

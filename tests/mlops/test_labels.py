@@ -201,3 +201,27 @@ def test_the_cell_of_a_live_example_is_that_of_its_forecast_not_of_an_end_moved_
 
     assert (found.cell % BUCKETS).tolist() == list(hours.values())
     assert len(set((found.cell // BUCKETS).tolist())) == 1
+
+
+@pytest.mark.django_db
+def test_live_examples_are_a_few_of_each_market_and_only_one_market_is_in_memory(
+    monkeypatch,
+) -> None:
+    ours, asked = examples.thinned, []
+
+    def thinned(found: Decisions, *, keep: int) -> np.ndarray:
+        asked.append(found.rows)
+        return ours(found, keep=keep)
+
+    monkeypatch.setattr(examples, "thinned", thinned)
+    for _ in range(2):
+        market = MarketFactory()
+        for k in range(9):
+            forecast(market, ago((2 + k / 4) * HOUR), float(k))
+        ResolutionFactory(market=market, resolved_at=ago(0), received_at=ago(0))
+
+    found = labels.learned(as_of=ago(-HOUR))
+
+    assert max(asked) == 9
+    assert found.x[:, 0].tolist() == [8.0, 5.0, 2.0] * 2  # evenly spaced, of one bucket
+    assert found.markets == 2
