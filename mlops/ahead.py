@@ -4,6 +4,7 @@ They need no resolution, so they are many more than those of the outcome, and th
 the label span of one is the horizon and at most the tolerance.
 """
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -11,7 +12,7 @@ from django.db.models import QuerySet
 from numpy.typing import NDArray
 
 from markets import queries
-from markets.core.series import Floats, Ints, QuoteSeries, Snapshots
+from markets.core.series import Floats, QuoteSeries, Snapshots
 from markets.history import History
 from mlops import labels
 from mlops.core import examples as core
@@ -63,19 +64,18 @@ def learned(*, horizon: str, as_of: datetime, config: LearningConfig) -> Example
 
     Of each market's forecasts the first in every step of the decision clock.
     """
-    rows = _forecasts(horizon=horizon, as_of=as_of, config=config)
     parts = [
-        _part(rows[rows_of], horizon=horizon, as_of=as_of, config=config)
-        for rows_of in _by_markets(rows)
+        _part(rows, horizon=horizon, as_of=as_of, config=config)
+        for rows in _forecasts(horizon=horizon, as_of=as_of, config=config)
     ]
-    found = labels.nothing()
-    for part in parts:
-        found = core.joined(found, part)
-    return found
+    return core.together(parts) if parts else labels.nothing()
 
 
-def _forecasts(*, horizon: str, as_of: datetime, config: LearningConfig) -> Floats:
-    """Forecasts that may have an answer: (id, market, as_of, price, closed) float64[n, 5]."""
+def _forecasts(*, horizon: str, as_of: datetime, config: LearningConfig) -> Iterator[Floats]:
+    """Forecasts that may have an answer: (id, market, as_of, price, closed) float64[n, 5].
+
+    Cut where a market ends, so that one part asks for few markets' quotes and few are in memory.
+    """
     latest = as_of - timedelta(seconds=HORIZON_S[horizon])
     asked: QuerySet[Prediction] = Prediction.objects.filter(
         horizon=Horizon.OUTCOME,
@@ -85,29 +85,25 @@ def _forecasts(*, horizon: str, as_of: datetime, config: LearningConfig) -> Floa
         as_of__lte=latest,
     ).exclude(vector=b"")
     found: list[tuple[int, int, float, float, float]] = []
-    last = (-1, -1)
+    last, markets = (-1, -1), 0
     rows = asked.order_by("market_id", "as_of").values_list(
         "id", "market_id", "as_of", "price", "market__closed_at"
     )
     for key, market, at, price, closed in rows.iterator():
         step = (market, int(at.timestamp() // config.snapshot_every_s))
         if step != last and price is not None:
+            if market != last[0] and (markets := markets + 1) > MARKETS_AT_ONCE:
+                yield np.array(found, dtype=np.float64)
+                found, markets = [], 1
             last = step
             end = np.inf if closed is None else closed.timestamp()
             found.append((key, market, at.timestamp(), price, end))
-    return np.array(found, dtype=np.float64).reshape(-1, 5)
-
-
-def _by_markets(rows: Floats) -> list[Ints]:
-    """Row numbers, cut where a market ends, so that one part asks for few markets' quotes."""
-    markets, number = np.unique(rows[:, 1], return_inverse=True)
-    return [
-        np.flatnonzero((number >= low) & (number < low + MARKETS_AT_ONCE))
-        for low in range(0, len(markets), MARKETS_AT_ONCE)
-    ]
+    if found:
+        yield np.array(found, dtype=np.float64)
 
 
 def _part(rows: Floats, *, horizon: str, as_of: datetime, config: LearningConfig) -> Examples:
+    """Examples of some markets; markets and events are numbered by their keys, alike in all."""
     ids, market = np.unique(rows[:, 1].astype(np.int64), return_inverse=True)
     at, end = rows[:, 2], rows[:, 4]
     since = labels.moment(float(at.min()))
@@ -132,7 +128,7 @@ def _part(rows: Floats, *, horizon: str, as_of: datetime, config: LearningConfig
         y=later[good],
         weight=core.weights(event),
         cell=labels.cells_then(facts, found.market, x),
-        market=found.market,
+        market=ids[found.market],
         event=event,
         source=np.zeros(found.rows, dtype=np.int64),
         horizon=found.horizon,

@@ -1,6 +1,7 @@
 """What is learned from: decision points with their vectors, prices and answers, as flat arrays."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -120,15 +121,20 @@ def joined(first: Examples, second: Examples) -> Examples:
     """Both sets in one; their events and sources stay apart. An empty one changes nothing."""
     if not second.rows or not first.rows:
         return first if first.rows else second
-    apart = {
-        "market": int(first.market.max()) + 1,
-        "event": int(first.event.max()) + 1,
-        "source": len(first.sources),
+    apart = replace(
+        second,
+        market=second.market + int(first.market.max()) + 1,
+        event=second.event + int(first.event.max()) + 1,
+        source=second.source + len(first.sources),
+    )
+    return replace(together([first, apart]), sources=(*first.sources, *second.sources))
+
+
+def together(parts: Sequence[Examples]) -> Examples:
+    """Parts of one set, at least one: a number means the same market, event and source in all."""
+    columns: dict[str, Any] = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(Examples)
+        if field.name not in ("sources", "weight")
     }
-    columns: dict[str, Any] = {}
-    for field in fields(first):
-        if field.name != "sources":
-            other = getattr(second, field.name) + apart.get(field.name, 0)
-            columns[field.name] = np.concatenate([getattr(first, field.name), other])
-    columns["horizon"] = columns["horizon"].astype(np.int8)
-    return Examples(**columns, sources=(*first.sources, *second.sources))
+    return Examples(**columns, weight=weights(columns["event"]), sources=parts[0].sources)

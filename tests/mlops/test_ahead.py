@@ -1,7 +1,7 @@
 """Price horizons: what the label is, when it was known, and which way it points."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -12,7 +12,15 @@ from mlops import ahead
 from mlops.core import targets
 from mlops.models import LearningSettings
 from predictions.core.logits import corrected
-from predictions.core.schema import COLUMN
+from predictions.core.schema import COLUMN, FEATURES, SCHEMA_HASH
+from tests.factories import (
+    NOW,
+    EventFactory,
+    MarketFactory,
+    PredictionFactory,
+    QuoteFactory,
+    ago,
+)
 from tests.mlops.worlds import HOUR, START, world
 
 CONFIG = LearningSettings(version=0).as_config()
@@ -118,3 +126,28 @@ def test_the_first_price_is_that_of_a_plain_search(times, asked) -> None:
             assert np.isnan(found[k])
         else:
             assert at[k] == known[expected]
+
+
+def forecast(market, at: datetime) -> None:
+    PredictionFactory(
+        market=market, as_of=at, schema_hash=SCHEMA_HASH, vector=bytes(8 * len(FEATURES))
+    )
+    QuoteFactory(market=market, at=at + timedelta(minutes=61), bid=0.6, ask=0.62)
+
+
+@pytest.mark.django_db
+def test_how_many_markets_are_read_at_once_does_not_show_in_what_is_learned(monkeypatch) -> None:
+    siblings = EventFactory()
+    for event in (siblings, EventFactory(), siblings):
+        market = MarketFactory(event=event)
+        for hours in (5, 4):
+            forecast(market, ago(hours * HOUR))
+    asked = {"horizon": "1h", "as_of": NOW, "config": CONFIG}
+    whole = ahead.learned(**asked)
+
+    monkeypatch.setattr(ahead, "MARKETS_AT_ONCE", 1)
+    parts = ahead.learned(**asked)
+
+    assert (parts.rows, parts.markets, parts.events) == (6, 3, 2)
+    assert parts.sources == ("live",)
+    assert parts.digest() == whole.digest()
