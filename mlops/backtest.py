@@ -30,6 +30,7 @@ from mlops.models import Backtest, LearningSettings
 from predictions import registry
 from predictions.core import ensemble
 from predictions.core.cells import cells
+from predictions.core.coherence import Groups
 from predictions.core.contracts import Forecasts, PredictionConfig
 from predictions.core.ensemble import Bundle
 from predictions.models import PredictionSettings
@@ -248,8 +249,14 @@ def _say(
     bundle: Bundle | None, history: History, rows: Decisions, config: PredictionConfig
 ) -> Forecasts:
     asked = Snapshots(market=rows.market, as_of=rows.as_of)
-    x = labels.vectors(history, asked)
-    return ensemble.forecast(bundle, x, rows.price, cell=cells(history.facts, asked), config=config)
+    return ensemble.forecast(
+        bundle,
+        labels.vectors(history, asked),
+        rows.price,
+        cell=cells(history.facts, asked),
+        config=config,
+        groups=Groups.of(history.facts, asked),
+    )
 
 
 def _join(parts: list[Forecasts]) -> Forecasts:

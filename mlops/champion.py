@@ -1,7 +1,8 @@
 """Whether a newly trained gate takes over: it must gain more than the one in service, later on.
 
 Both are judged on decisions after the last answer that the champion knew: the new gate by what it
-said out of fold, the champion by what it would serve. Too few later events judge nothing.
+said out of fold, the champion by what it would serve, both made coherent within events as served
+forecasts are. Too few later events judge nothing.
 """
 
 from dataclasses import asdict, dataclass
@@ -17,7 +18,9 @@ from mlops.core.contracts import LearningConfig
 from mlops.core.examples import Examples
 from predictions import registry
 from predictions.core import ensemble, roster
+from predictions.core.coherence import Groups, cohere, moments
 from predictions.core.ensemble import Bundle
+from predictions.core.schema import COLUMN
 from predictions.models import Expert, PredictionSettings
 
 
@@ -50,9 +53,11 @@ def contest(
     if champion is None:
         return Contest(takes_over=True, reason="no version is in service")
     later = np.flatnonzero(tested.as_of > champion.data_until)
-    rows = tested.take(later)
-    held = _said(champion, rows, as_of=as_of)
-    gain, best = _gain(rows, model[later]), _gain(rows, held)
+    rows, model = tested.take(later), model[later]
+    groups = _groups(rows)
+    ours = cohere(rows.price, model, groups, movable=model != rows.price)
+    held = _said(champion, rows, groups, as_of=as_of)
+    gain, best = _gain(rows, ours), _gain(rows, held)
     gate = Expert.objects.select_related("served").get(slug=roster.gate(horizon))
     expired = lifecycle.expired(gate, config=config, as_of=as_of)
     takes_over, reason = decided(gain, best, events=rows.events, expired=expired, config=config)
@@ -85,9 +90,25 @@ def decided(
     return gain >= needed, f"{told}; {needed:+.3%} is needed"
 
 
-def _said(champion: Bundle, rows: Examples, *, as_of: datetime) -> Floats:
+def _groups(rows: Examples) -> Groups:
+    """What must agree, by the vectors: they hold no strikes, so ladders of dates only.
+
+    Of an event whose other rows are not learned from the prices do not sum to one, and its
+    forecasts stay as they are.
+    """
+    return Groups(
+        event=moments(rows.event, rows.as_of),
+        exclusive=rows.x[:, COLUMN["exclusive"]] > 0,
+        end=rows.x[:, COLUMN["hours_left"]],
+        strike=np.full(rows.rows, np.nan),
+    )
+
+
+def _said(champion: Bundle, rows: Examples, groups: Groups, *, as_of: datetime) -> Floats:
     settings = PredictionSettings.objects.current(as_of=as_of).as_config()
-    made = ensemble.forecast(champion, rows.x, rows.price, cell=rows.cell, config=settings)
+    made = ensemble.forecast(
+        champion, rows.x, rows.price, cell=rows.cell, config=settings, groups=groups
+    )
     return np.asarray(made.probability, dtype=np.float64)
 
 

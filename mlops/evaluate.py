@@ -10,24 +10,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from markets import history as histories
-from markets.core.series import Floats, Snapshots
+from markets.core.series import Floats, Ints, Snapshots
 from markets.history import History
 from mlops import cards, labels, truth
 from mlops.core import scorecard
 from mlops.core.contracts import LearningConfig
 from mlops.core.examples import PRICE_INFERRED, SCORED, STRONG
 from mlops.core.scorecard import Forecast
+from mlops.core.snapshots import Decisions
 from mlops.models import Evaluation, LearningSettings, TrainingRun
 from predictions import registry
 from predictions.core import ensemble, features
 from predictions.core.cells import cells
+from predictions.core.coherence import Groups
 from predictions.core.contracts import PredictionConfig
 from predictions.core.ensemble import Bundle
 from predictions.models import PredictionSettings
 
-CHUNK = 100_000  # decisions forecast at once: bounds memory
+Flags = NDArray[np.bool_]
+
+CHUNK = 100_000  # decisions forecast at once, about: bounds memory
 
 
 def run(
@@ -115,20 +120,12 @@ def forecast(
     found = labels.decided(history, config=config)
     strengths = STRONG if strong_only else SCORED
     counted = labels.answered(history, until=None, strengths=strengths)[found.market]
-    found = found.take(counted & (found.as_of > after[found.market]))
-    model = found.price.copy()
-    asked = Snapshots(market=found.market, as_of=found.as_of)
-    cell = cells(history.facts, asked)
-    for low in range(0, found.rows if bundle is not None else 0, CHUNK):
-        part = slice(low, low + CHUNK)
-        some = Snapshots(market=asked.market[part], as_of=asked.as_of[part])
-        model[part] = ensemble.forecast(
-            bundle,
-            features.compute(history.series, history.facts, some, history.context),
-            found.price[part],
-            cell=cell[part],
-            config=settings,
-        ).probability
+    counted &= found.as_of > after[found.market]
+    model = found.price
+    if bundle is not None:
+        model = _said(bundle, history, found, counted, settings=settings)
+    found, model = found.take(counted), model[counted]
+    cell = cells(history.facts, Snapshots(market=found.market, as_of=found.as_of))
     payout = history.markets["payout"].cast(float).to_numpy()
     inferred = (history.markets["label_strength"] == PRICE_INFERRED).to_numpy()
     return Forecast(
@@ -141,3 +138,38 @@ def forecast(
         hindsight=history.markets["hindsight"].to_numpy()[found.market],
         price_inferred=inferred[found.market],
     )
+
+
+def _said(
+    bundle: Bundle,
+    history: History,
+    found: Decisions,
+    counted: Flags,
+    *,
+    settings: PredictionConfig,
+) -> Floats:
+    """Forecasts of the decisions that count, the price elsewhere.
+
+    As in service they are made together with those of their events' other markets, answered or not.
+    """
+    asked = Snapshots(market=found.market, as_of=found.as_of)
+    groups, model = Groups.of(history.facts, asked), found.price.copy()
+    for rows in _parts(np.flatnonzero(np.isin(groups.event, groups.event[counted])), groups):
+        some = Snapshots(market=asked.market[rows], as_of=asked.as_of[rows])
+        model[rows] = ensemble.forecast(
+            bundle,
+            features.compute(history.series, history.facts, some, history.context),
+            found.price[rows],
+            cell=cells(history.facts, some),
+            config=settings,
+            groups=groups.take(rows),
+        ).probability
+    return model
+
+
+def _parts(rows: Ints, groups: Groups) -> list[Ints]:
+    """The rows in parts of about `CHUNK`; none cuts through an event at one instant."""
+    rows = rows[np.argsort(groups.event[rows], kind="stable")]
+    _, first, of = np.unique(groups.event[rows], return_index=True, return_inverse=True)
+    edges = np.flatnonzero(np.diff(first[of] // CHUNK)) + 1
+    return np.split(rows, edges) if len(rows) else []

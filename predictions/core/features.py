@@ -144,6 +144,9 @@ def warm() -> None:
     asked = Snapshots(market=np.zeros(2, dtype=np.int64), as_of=np.zeros(2))
     compute(series, facts, asked, context)
     price_at(series, asked, 0.0)
+    # What features call from compiled code, `coherence` calls by itself.
+    kernels_event.direction(once, once)
+    kernels_event.violation(0, once, once, 1.0)
 
 
 def price_at(series: QuoteSeries, snapshots: Snapshots, max_age_s: float | Floats) -> Floats:
