@@ -15,7 +15,6 @@ from config.kernel.models import DomainEvent
 from mlops import lifecycle, losses, pruning, revalidation, review, scores, trust
 from mlops.models import ExpertTransition
 from predictions import artefacts, predict, registry
-from predictions.core.logits import corrected
 from predictions.models import Expert, ModelVersion, Prediction
 from tests import factories as make
 from tests.mlops.experts import answered, trained
@@ -184,30 +183,6 @@ def test_a_gate_that_serves_is_judged_by_what_it_served_and_one_that_does_not_by
     assert revalidation.run("outcome", as_of=DAY + 6 * HOUR)  # it served the price
     lifecycle.demote("gate", to="PROBATION", **told(rule="stale"))
     assert not revalidation.run("outcome", as_of=DAY + 6 * HOUR)  # and would have served worse
-
-
-def test_members_that_fell_silent_about_an_event_are_validated_as_having_said_the_price() -> None:
-    version = trained(at=DAY)
-    follow(version)
-    lifecycle.demote("gate", to="PROBATION", **told(rule="stale"))
-    told_once = {"prices": [0.6] * 50, "payouts": [1] * 50, "known_at": DAY + 5 * HOUR}
-    for spoke in answered(version, **told_once, moves=[0.3]):
-        make.PredictionFactory.create(
-            market=spoke.market,
-            as_of=spoke.as_of + HOUR,
-            version=version,
-            price=0.9,
-            probability=0.9,
-            cap=0.7,
-            corrections=np.full(1, np.nan, dtype="<f4").tobytes(),
-        )
-
-    assert revalidation.run("outcome", as_of=DAY + 6 * HOUR)
-
-    found = json.loads(DomainEvent.objects.get(kind="version.validated").data)
-    own = corrected(np.array([0.6]), np.array([0.35 * 0.3]))[0]
-    assert found["events"] == 50
-    assert found["gain"] == pytest.approx((0.4**2 - (1 - own) ** 2) / 2)
 
 
 def test_zero_active_experts_alerts_and_no_live_trading() -> None:
