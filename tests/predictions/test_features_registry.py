@@ -172,8 +172,9 @@ def test_any_change_of_a_kernel_or_of_the_schema_makes_the_compiled_code_stale(t
 COMPILED = """
 import json, sys
 import django; django.setup()
+import numpy as np
 from numba.core.dispatcher import Dispatcher
-from predictions.core import features
+from predictions.core import coherence, features
 from tests.predictions import surroundings, worlds
 
 def compiled():
@@ -186,6 +187,12 @@ warmed = compiled()
 series, facts, rng = worlds.world(1)
 asked = worlds.questions(rng, series, 3)
 features.compute(series, facts, asked, surroundings.context(rng, facts.markets))
+ladder = coherence.Groups(
+    event=np.zeros(2, int), exclusive=np.zeros(2, bool), end=np.ones(2), strike=np.arange(2.0)
+)
+price, said = np.array([0.5, 0.45]), np.array([0.5, 0.6])
+put = coherence.cohere(price, said, ladder, movable=np.ones(2, bool))
+assert put[1] == 0.5
 print(json.dumps([warmed, compiled()]))
 """
 
