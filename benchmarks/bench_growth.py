@@ -1,8 +1,9 @@
 """How much the forecasts of 2,000 markets grow in a day, by the size of real rows.
 
 Rows of the price alone and of a served model are written with and without their vector, and the
-table with its indexes is measured before and after. A day has 288 cycles; the naive way keeps every
-vector, and every price horizon in each cycle. Runs in a test database on DATABASE_URL, or SQLite.
+table with its indexes is measured before and after. A day has 288 cycles, and 8,640 of the up/down
+epochs alone; the naive way keeps every vector, and every price horizon in each cycle. Runs in a
+test database on DATABASE_URL, or SQLite.
 """
 
 import os
@@ -29,6 +30,8 @@ from predictions.view import look
 
 MARKETS, CYCLE_S, DAY_S, WRITTEN = 2000, 300, 86400, 6
 CYCLES = DAY_S // CYCLE_S
+# Epochs of four assets, one of each window at a time: every ten seconds a cycle of these alone.
+ASSETS, WINDOWS_S, FAST_S = 4, (300, 900, 3600, 14_400, 86_400), 10
 # No forecast is this far from its price: whether a row keeps its vector is for us to say here.
 CONFIG = replace(bench_cycle.CONFIG, vector_min_move=2.0)
 NOBODY = np.empty(0, dtype=np.int64)
@@ -71,6 +74,16 @@ def day_mb(kept: float, bare: float, *, moved: float) -> float:
     return MARKETS * CYCLES * (share * kept + (1 - share) * bare) / 1e6
 
 
+def fast_mb(kept: float, bare: float, *, moved: float) -> float:
+    """The same of the epochs, which keep a vector a minute and a last one before each end."""
+    cycles, sizes = DAY_S / FAST_S, 0.0
+    for window_s in WINDOWS_S:
+        first = DAY_S / keeping.EPOCH_EVERY_S + DAY_S / window_s
+        vectors = first + moved * (cycles - first)
+        sizes += vectors * kept + (cycles - vectors) * bare
+    return ASSETS * sizes / 1e6
+
+
 def measure(ids: list[int]) -> list[Row]:
     view = look(ids, as_of=bench_cycle.NOW, config=CONFIG)
     standing = Standing(bundle=bench_cycle.taught(view))
@@ -88,6 +101,14 @@ def measure(ids: list[int]) -> list[Row]:
                 f"outcomes, {name}, {share:.0%} moved: rows of {kept:,.0f} and {bare:,.0f} bytes",
                 day_mb(kept, bare, moved=share),
                 day_mb(kept, bare, moved=1.0),
+            )
+            for share in moves
+        ]
+        found += [
+            _row(
+                f"{ASSETS * len(WINDOWS_S)} epochs every {FAST_S} s, {name}, {share:.0%} moved",
+                fast_mb(kept, bare, moved=share),
+                fast_mb(kept, bare, moved=1.0),
             )
             for share in moves
         ]

@@ -61,7 +61,9 @@ def run(
     for horizon in roster.HORIZONS:
         standing = standings.get(horizon, Standing())
         if horizon == Horizon.OUTCOME or standing.bundle is not None:
-            due = keeping.due(view.market_id, horizon=horizon, config=config, as_of=as_of)
+            due = keeping.due(
+                view.market_id, view.epoch_end, horizon=horizon, config=config, as_of=as_of
+            )
             if horizon != Horizon.OUTCOME and not due.any():
                 continue
             said, left_out = _said(
@@ -266,12 +268,12 @@ def as_rows(
 ) -> pl.DataFrame:
     """The forecasts as rows; of the outcome's those keep their vector that `keeping` asks for.
 
-    `due` are the markets without a vector in the interval of the clock, None = all.
+    `due` are the markets that have none yet where one is due, None = all.
     """
     said = made.corrections.astype("<f4")
     kept = np.zeros(len(view.market_id), dtype=bool)
     if horizon == Horizon.OUTCOME:
-        kept = view.epoch | keeping.moved(made.source, made.price, made.probability, config)
+        kept = keeping.moved(made.source, made.price, made.probability, config)
         kept |= True if due is None else np.isin(view.market_id, due)
     return _frame(
         view.market_id,

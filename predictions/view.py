@@ -38,8 +38,8 @@ class View:
         int64[n], the markets' question groups.
     groups
         Which rows must agree with each other.
-    epoch
-        Whether the market lives for minutes and is about a price at its end.
+    epoch_end
+        UTC epoch seconds of the announced end of a market that lives for minutes; else NaN.
     silent
         int64, markets without a fresh price.
     failed
@@ -52,13 +52,13 @@ class View:
     cell: Ints
     event: Ints
     groups: Groups
-    epoch: Flags
+    epoch_end: Floats
     silent: Ints
     failed: Mapping[str, str]
 
     def take(self, rows: Flags) -> "View":
         """The given rows."""
-        columns = ("market_id", "x", "price", "cell", "event", "epoch")
+        columns = ("market_id", "x", "price", "cell", "event", "epoch_end")
         kept = {name: getattr(self, name)[rows] for name in columns}
         return replace(self, groups=self.groups.take(rows), **kept)
 
@@ -98,6 +98,7 @@ def seen(
     price = price_at(series, every, config.max_quote_age_s)
     fresh = (price > 0) & (price < 1)  # anything else is no price, and NaN is not young enough
     snapshots = Snapshots(market=at[fresh], as_of=every.as_of[fresh])
+    is_epoch = np.isfinite(facts.window_s[snapshots.market])
     failed = {}
     try:
         x = compute(series, facts, snapshots, context)
@@ -112,7 +113,7 @@ def seen(
         cell=cells(facts, snapshots),
         event=facts.event[snapshots.market],
         groups=Groups.of(facts, snapshots),
-        epoch=np.isfinite(facts.window_s[snapshots.market]),
+        epoch_end=np.where(is_epoch, facts.scheduled_end_at[snapshots.market], np.nan),
         silent=facts.market_id[at[~fresh]],
         failed=failed,
     )

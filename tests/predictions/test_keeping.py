@@ -104,15 +104,46 @@ def test_an_interval_of_zero_keeps_every_vector():
     assert sizes(market) == [WHOLE] * 3
 
 
-def test_markets_that_live_for_minutes_keep_every_vector():
-    epoch = quoted(
-        category="crypto",
-        window_s=900,
-        epoch_start_at=START,
-        scheduled_end_at=START + timedelta(minutes=15),
-    )
+def epoch_market(window_s):
+    facts = {
+        "category": "crypto",
+        "window_s": window_s,
+        "epoch_start_at": START,
+        "scheduled_end_at": START + timedelta(seconds=window_s),
+    }
+    return quoted(**facts)
 
-    cycles(0, 1, 2)
+
+def left_with_vector(market, end):
+    rows = Prediction.objects.filter(market=market, horizon="outcome").exclude(vector=b"")
+    return [
+        (end - at).total_seconds() for at in rows.order_by("as_of").values_list("as_of", flat=True)
+    ]
+
+
+def test_an_epoch_keeps_a_vector_at_every_minute_left_and_half_a_minute_before_its_end():
+    epoch = epoch_market(300)
+    end = START + timedelta(minutes=5)
+
+    cycles(*(2 + k / 6 for k in range(18)))  # every ten seconds
+
+    assert left_with_vector(epoch, end) == [180, 120, 60, 30]
+
+
+def test_an_epoch_of_a_day_keeps_one_vector_a_minute_where_cycles_come_late():
+    epoch = epoch_market(86_400)
+    end = START + timedelta(days=1)
+
+    cycles(*((3 + 10 * k) / 60 for k in range(13)))
+
+    assert left_with_vector(epoch, end) == [86_400 - 3, 86_400 - 63, 86_400 - 123]
+
+
+def test_an_epoch_whose_forecasts_move_away_from_the_price_keeps_every_vector():
+    epoch = epoch_market(900)
+    in_service(registered({"recalibration": Shift(1.0), "crypto": Shift(1.0)}))
+
+    cycles(0, 1 / 6, 2 / 6)
 
     assert sizes(epoch) == [WHOLE] * 3
 
