@@ -322,6 +322,7 @@ def _learn(work: _Work, data: Examples, *, as_of: datetime) -> Trained:
         seen=ModelVersion.objects.filter(expert__slug__in=slugs).values_list(
             "expert_id", flat=True
         ),
+        earlier=training_record.earlier(row),
         fixed=combination.fixed_weights(slugs, forecasting),
         workers=work.workers,
         store=work.folders[-1],

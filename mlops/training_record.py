@@ -100,6 +100,13 @@ def settle(
     registry.challenge(gate, version=challenger, actor=actor, as_of=as_of)
 
 
+def earlier(row: TrainingRun) -> int:
+    """How many trainings of the horizon judged experts before this one, whatever came of them."""
+    ended = (TrainingRun.Status.SUCCEEDED, TrainingRun.Status.REFUSED)
+    before = TrainingRun.objects.filter(horizon=row.horizon, status__in=ended)
+    return before.exclude(pk=row.pk).count()
+
+
 def active(horizon: str) -> frozenset[str]:
     """Members that are in service: they keep their place without new evidence."""
     experts = Expert.objects.filter(horizon=horizon, state=ExpertState.ACTIVE)

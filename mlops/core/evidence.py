@@ -1,9 +1,11 @@
 """Where the correction has earned its place: per cell, out of fold, by event, in both scores.
 
-A cell (domain × time left) is small, so it may also stand on what is proven of its domain, or of
-everything: it then needs gains above zero of its own, not gains beyond its own interval. What a
-whole proves does not carry a cell that itself speaks against it, and everything is proven only
-where it is so without its best domain: one domain's gain is no word about the others.
+A cell (domain × time left) is small, so it may also stand on what its domain, or everything, shows:
+it then needs gains above zero of its own, not gains beyond its own interval. A whole carries its
+cells where its log loss gains beyond the interval and its Brier score gains too; the latter hardly
+feels corrections of prices near 0 and 1, however well they are proven. What a whole shows does not
+carry a cell that itself speaks against it, and everything carries only where it does so without its
+best domain: one domain's gain is no word about the others.
 """
 
 from collections.abc import Callable
@@ -28,7 +30,7 @@ class CellEvidence:
 
     Gains are relative to the market's score: `log_loss_gain` with every event weighing the same,
     `brier_gain` over rows. The lower bounds are one-sided, clustered by event, in the same unit.
-    `carried` says that the cell's domain, or everything, is proven beyond its own intervals.
+    `carried` says that the cell's domain, or everything, carries its cells.
     """
 
     cell: int
@@ -45,6 +47,11 @@ class CellEvidence:
     def proven(self) -> bool:
         """Whether both gains are above zero beyond their intervals, on enough events."""
         return self.enough and self.log_loss_low > 0 and self.brier_low > 0
+
+    @property
+    def carries(self) -> bool:
+        """Whether a whole speaks for its cells: log loss beyond the interval, and Brier too."""
+        return self.enough and self.log_loss_low > 0 and self.brier_gain > 0
 
     @property
     def positive(self) -> bool:
@@ -86,14 +93,14 @@ def judge_all(
     whole = of(np.zeros_like(cell))
     domain = cell // BUCKETS
     domains = of(domain)
-    everything = bool(whole) and whole[0].proven
+    everything = bool(whole) and whole[0].carries
     if everything:
         lost = metrics.log_loss(market, y) - metrics.log_loss(model, y)
         gains = np.bincount(domain, weights=weights(event) * lost)
         rest = of(np.zeros_like(cell), domain != int(np.argmax(gains)))
-        everything = bool(rest) and rest[0].proven
+        everything = bool(rest) and rest[0].carries
     return tuple(
-        replace(each, carried=domains[code // BUCKETS].proven or everything)
+        replace(each, carried=domains[code // BUCKETS].carries or everything)
         for code, each in of(cell).items()
     )
 

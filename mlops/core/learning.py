@@ -5,10 +5,9 @@ window for evidence. An expert may get weight where its out-of-fold corrections 
 beyond what trying so many configurations explains, and where nothing speaks against it. A training
 is one look at a sample: the first one of an expert may be judged by a test clustered by event,
 adjusted for every configuration that was tried (Holm 1979), of which the hierarchical recalibration
-is the primary one and has half of the level; every further look is only for the
-e-process over cohorts, which may be looked at as often as one likes. How the admitted ones are
-combined is fitted on what they said out of fold. None admitted: the forecast is the price, bit by
-bit.
+is the primary one and has half of the level; every further look is only for the e-process over
+cohorts, whose threshold rises with every training. How the admitted ones are combined is fitted on
+what they said out of fold. None admitted: the forecast is the price, bit by bit.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -106,6 +105,7 @@ def learn(
     make: Make = lambda role: estimators.make(role.algorithm),
     active: Collection[str] = (),
     seen: Collection[str] = (),
+    earlier: int = 0,
     fixed: Mapping[str, float] | None = None,
     workers: int = 1,
     store: Store | None = None,
@@ -116,7 +116,8 @@ def learn(
 
     `roles` learn (default: the roster's members of the horizon) from what `make` gives. Those
     `active` are in service and keep their place without new evidence; those `seen` were trained
-    before, so only their e-process admits them. `fixed` are proportions of the fixed ensemble.
+    before, so only their e-process admits them. `earlier` counts the trainings of the horizon
+    before this one, `fixed` are proportions of the fixed ensemble.
 
     Raises `Refused` for too little data, one class only or a control that failed, `SuspectedLeak`
     where an expert or the gate is too good over all rows (who is so in its slice alone blocks
@@ -140,6 +141,7 @@ def learn(
         config=config,
         cap=cap,
         trials=trials,
+        least=threshold(config, trials=trials, earlier=earlier),
         active=active,
         seen=seen,
     )
@@ -217,9 +219,14 @@ def _finished(
     )
 
 
-def threshold(config: LearningConfig, *, trials: int) -> float:
-    """The e-value that admits an expert where so many configurations were tried on the data."""
-    return config.evidence_to_promote * max(trials, 1)
+def threshold(config: LearningConfig, *, trials: int, earlier: int) -> float:
+    """The e-value that admits an expert where so many configurations were tried on the data.
+
+    Each training cuts and learns anew, so its wealth is a process of its own on much the same
+    answers. The k-th may spend 1 / (k (k + 1)) of the level, and all together no more than it.
+    """
+    k = earlier + 1
+    return config.evidence_to_promote * max(trials, 1) * k * (k + 1)
 
 
 def _plan(
@@ -282,6 +289,7 @@ def _judged(
     config: LearningConfig,
     cap: float,
     trials: int,
+    least: float,
     active: Collection[str],
     seen: Collection[str],
 ) -> dict[str, Tested]:
@@ -291,7 +299,6 @@ def _judged(
     # What else was tried counts like a test that showed nothing.
     asked = np.array([*alone, *[1.0] * (trials - len(alone))])
     adjusted = metrics.holm(asked, _shares(found.experts, len(asked)))
-    least = threshold(config, trials=trials)
     experts = {}
     for (slug, move), p in zip(moves.items(), adjusted.tolist(), strict=False):
         held = gates.judge(tested, move, horizon=horizon, config=config)
@@ -306,10 +313,15 @@ def _judged(
             margin=config.demotion_margin,
         )
         route = _route(evidence, least, p, first=slug not in seen, config=config)
-        against = (*held.useless, *_worse(evidence, config=config))
+        against, short = list(held.useless), list(held.poor)
         if suspected:
-            against = (f"it {suspected}", *against)
-        short = (*held.poor, *_short(evidence, least, p, route=route))
+            against.insert(0, f"it {suspected}")
+        if evidence.e_worse >= config.evidence_to_demote:
+            against.append(f"evidence of {evidence.e_worse:.3g} says it is worse than the price")
+        if not route:
+            short.append(
+                f"its evidence is {evidence.e_value:.3g} of {least:.3g}, its adjusted p {p:.3g}"
+            )
         experts[slug] = Tested(
             hold_out=held,
             evidence=evidence,
@@ -340,20 +352,6 @@ def _route(
     if evidence.e_value >= least:
         return E_PROCESS
     return FIXED_SAMPLE if first and p <= config.evidence_level else ""
-
-
-def _worse(evidence: Evidence, *, config: LearningConfig) -> tuple[str, ...]:
-    """What the evidence says against an expert."""
-    if evidence.e_worse < config.evidence_to_demote:
-        return ()
-    return (f"evidence of {evidence.e_worse:.3g} says that it is worse than the price",)
-
-
-def _short(evidence: Evidence, least: float, p: float, *, route: str) -> tuple[str, ...]:
-    """What the evidence lacks."""
-    if route:
-        return ()
-    return (f"its evidence is {evidence.e_value:.3g} of {least:.3g}, its adjusted p {p:.3g}",)
 
 
 def cohort_s(horizon: str, config: LearningConfig) -> float:

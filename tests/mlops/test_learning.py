@@ -87,6 +87,14 @@ def test_service_excuses_nothing_that_speaks_against_an_expert() -> None:
     assert not booster.admitted
 
 
+def test_all_trainings_together_spend_no_more_than_the_level() -> None:
+    asked = [learning.threshold(CONFIG, trials=7, earlier=k) for k in range(2000)]
+
+    # By Ville's inequality each is passed by chance with at most one over its threshold.
+    assert sum(7 / each for each in asked) <= 1 / CONFIG.evidence_to_promote
+    assert learned(made(events=300), earlier=3).experts[BOOSTER.slug].threshold == 20 * 2 * 4 * 5
+
+
 @pytest.mark.parametrize("horizon", roster.HORIZONS)
 def test_evidence_of_every_horizon_has_forecasts_that_count(horizon: str) -> None:
     ahead = roster.HORIZON_S.get(horizon, 3600.0)
