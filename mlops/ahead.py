@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import numpy as np
-from django.db.models import QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from numpy.typing import NDArray
 
 from markets import queries
@@ -77,13 +77,7 @@ def _forecasts(*, horizon: str, as_of: datetime, config: LearningConfig) -> Iter
     Cut where a market ends, so that one part asks for few markets' quotes and few are in memory.
     """
     latest = as_of - timedelta(seconds=HORIZON_S[horizon])
-    asked: QuerySet[Prediction] = Prediction.objects.filter(
-        horizon=Horizon.OUTCOME,
-        schema_hash=features.SCHEMA_HASH,
-        price__gt=0,
-        price__lt=1,
-        as_of__lte=latest,
-    ).exclude(vector=b"")
+    asked = _kept().filter(as_of__lte=latest)
     found: list[tuple[int, int, float, float, float]] = []
     last, markets = (-1, -1), 0
     rows = asked.order_by("market_id", "as_of").values_list(
@@ -152,9 +146,23 @@ def _answered(later: Floats, known_at: Floats, *, until: datetime | None) -> NDA
     return good if until is None else good & (known_at <= until.timestamp())
 
 
-def count_since(since: datetime, *, as_of: datetime) -> int:
-    """How many vectors were kept in `(since, as_of]`: their later prices are the new answers."""
-    found = Prediction.objects.filter(
-        horizon=Horizon.OUTCOME, schema_hash=features.SCHEMA_HASH, as_of__gt=since, as_of__lte=as_of
+def _kept() -> QuerySet[Prediction]:
+    """Forecasts with a vector and a price."""
+    found: QuerySet[Prediction] = Prediction.objects.filter(
+        horizon=Horizon.OUTCOME, schema_hash=features.SCHEMA_HASH, price__gt=0, price__lt=1
     ).exclude(vector=b"")
-    return found.count()
+    return found
+
+
+def count_since(since: datetime, *, horizon: str, as_of: datetime, config: LearningConfig) -> int:
+    """How many markets had prices `horizon` later in `(since, as_of]` that teach something new.
+
+    Training takes `rows_per_bucket` decisions of a market per bucket of time left, so one that was
+    forecast that many steps earlier says nearly what it said: a universe that stays is not new.
+    """
+    later = timedelta(seconds=HORIZON_S[horizon])
+    steps = timedelta(seconds=config.rows_per_bucket * config.snapshot_every_s)
+    before = _kept().filter(market=OuterRef("market"), as_of__lte=since - later - steps)
+    still_open = Q(market__closed_at__isnull=True) | Q(market__closed_at__gt=F("as_of") + later)
+    found = _kept().filter(still_open, as_of__gt=since - later, as_of__lte=as_of - later)
+    return found.filter(~Exists(before)).values("market").distinct().count()

@@ -178,9 +178,11 @@ def is_due(horizon: str, *, as_of: datetime) -> bool:
     )
     if last is None:
         return True
-    count = labels.count_since if horizon == OUTCOME else ahead.count_since
     seen = _seen(last)
-    fresh = count(seen, as_of=as_of)
+    if horizon == OUTCOME:
+        fresh = labels.count_since(seen, as_of=as_of)
+    else:
+        fresh = ahead.count_since(seen, horizon=horizon, as_of=as_of, config=config)
     if fresh < config.min_new_labels:
         log.info("training.skipped", horizon=horizon, since=seen.isoformat(), new=fresh)
         return False

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import numpy as np
 import pytest
@@ -151,3 +152,21 @@ def test_how_many_markets_are_read_at_once_does_not_show_in_what_is_learned(monk
     assert (parts.rows, parts.markets, parts.events) == (6, 3, 2)
     assert parts.sources == ("live",)
     assert parts.digest() == whole.digest()
+
+
+@pytest.mark.django_db
+def test_new_answers_are_markets_that_training_has_not_had_its_few_decisions_of() -> None:
+    old, new, young, over = MarketFactory(), MarketFactory(), MarketFactory(), MarketFactory()
+    for hours in range(2, 12):
+        forecast(old, ago(hours * HOUR))
+    forecast(new, ago(2 * HOUR))
+    forecast(young, ago(HOUR / 2))  # its price an hour later is still ahead
+    forecast(over, ago(2 * HOUR))
+    over.closed_at = ago(1.5 * HOUR)  # before the hour was over
+    over.save()
+
+    count = partial(ahead.count_since, horizon="1h", as_of=NOW, config=CONFIG)
+
+    assert count(ago(3 * HOUR)) == 1
+    assert count(ago(12 * HOUR)) == 2  # the old one was new then
+    assert count(ago(HOUR / 2)) == 0

@@ -223,7 +223,7 @@ def test_what_is_learned_and_counted_are_the_vectors():
 
     assert labels.learned(as_of=NOW).rows == 1
     assert labels.count_since(ago(86400), as_of=NOW) == 1
-    assert ahead.count_since(ago(86400), as_of=NOW) == 1
+    assert ahead.count_since(ago(86400), horizon="1h", as_of=NOW, config=LEARNING) == 1
     bars = {bar.name: bar.have for bar in collect.progress(as_of=NOW).minimum}
     assert bars["labelled decisions"] == 1
 
