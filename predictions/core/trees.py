@@ -5,7 +5,6 @@ ONNX runtime's walk twice the time of this one. Reading their formats into array
 answers what the libraries answer.
 """
 
-
 import json
 from dataclasses import dataclass
 from importlib import import_module

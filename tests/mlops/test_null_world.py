@@ -15,7 +15,7 @@ from mlops.core.standing import Standing
 from mlops.models import CohortScore, LearningSettings
 from predictions.core.logits import corrected
 
-WORLDS, DAYS, EVENTS, TICKS = 60, 80, 60, 24
+WORLDS, DAYS, EVENTS, TICKS = 40, 80, 60, 24
 CAP, BAND, MOVE = 0.7, 0.2, 0.5
 CONFIG = LearningSettings().as_config()
 Counting = Callable[[Answered, Floats], tuple[NDArray[np.bool_], Floats]]
