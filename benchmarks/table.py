@@ -1,6 +1,7 @@
 """The one form of every benchmark: path, ours, naive, peer, target, verdict; the same as JSON."""
 
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -36,7 +37,10 @@ class Row:
         """reached, near (within the tolerance), missed; – where no target was set."""
         if self.target is None:
             return "–"
-        share = self.ours / self.target if self.higher_is_better else self.target / self.ours
+        if self.higher_is_better:
+            share = self.ours / self.target
+        else:
+            share = self.target / self.ours if self.ours else math.inf
         return "reached" if share >= 1 else "near" if share >= 1 / TOLERANCE else "missed"
 
     def times(self, other: float | None) -> float | None:
