@@ -2,11 +2,13 @@
 
 Both are judged on decisions after the last answer that the champion knew: the new gate by what it
 said out of fold, the champion by what it would serve, both made coherent within events as served
-forecasts are. Too few later events judge nothing.
+forecasts are. Too few later events judge nothing, and one that learned from fewer events than the
+champion must be better beyond chance.
 """
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -46,9 +48,18 @@ class Contest:
 
 
 def contest(
-    tested: Examples, model: Floats, *, horizon: str, config: LearningConfig, as_of: datetime
+    tested: Examples,
+    model: Floats,
+    *,
+    learned: int,
+    horizon: str,
+    config: LearningConfig,
+    as_of: datetime,
 ) -> Contest:
-    """Compare the out-of-fold forecasts `model` of a new gate with those of the one in service."""
+    """Compare the out-of-fold forecasts `model` of a new gate with those of the one in service.
+
+    `learned` is how many events the new one learned from.
+    """
     champion = registry.served(horizon=horizon)
     if champion is None:
         return Contest(takes_over=True, reason="no version is in service")
@@ -61,6 +72,10 @@ def contest(
     gate = Expert.objects.select_related("served").get(slug=roster.gate(horizon))
     expired = lifecycle.expired(gate, config=config, as_of=as_of)
     takes_over, reason = decided(gain, best, events=rows.events, expired=expired, config=config)
+    before = 0 if gate.served is None else gate.served.events
+    if takes_over and learned < before and not _better(rows, ours, held, config=config):
+        takes_over = False
+        reason += f"; it learned from {learned} events, the champion from {before}: within chance"
     return Contest(
         takes_over=takes_over,
         reason=reason,
@@ -88,6 +103,15 @@ def decided(
         return gain >= best, f"{told}; {why}"
     needed = (1 + config.min_improvement) * best
     return gain >= needed, f"{told}; {needed:+.3%} is needed"
+
+
+def _better(rows: Examples, ours: Floats, held: Floats, *, config: LearningConfig) -> bool:
+    """Whether ours scores better beyond a one-sided interval clustered by event."""
+    gain = rows.weight * (metrics.brier(held, rows.y) - metrics.brier(ours, rows.y))
+    _, of = np.unique(rows.event, return_inverse=True)
+    sums = np.bincount(of, gain)
+    z = NormalDist().inv_cdf(1 - config.evidence_level)
+    return float(sums.mean()) > z * float(sums.std(ddof=1)) / float(np.sqrt(len(sums)))
 
 
 def _groups(rows: Examples) -> Groups:

@@ -283,7 +283,12 @@ def _train(work: _Work, data: Examples, *, as_of: datetime) -> bool:
     row.save(update_fields=["dataset", "metrics"])
     trained = _learn(work, data, as_of=as_of)
     contest = champion.contest(
-        trained.tested, trained.model, horizon=row.horizon, config=config, as_of=as_of
+        trained.tested,
+        trained.model,
+        learned=data.events,
+        horizon=row.horizon,
+        config=config,
+        as_of=as_of,
     )
     bound = {SEEN: json.loads(row.metrics)[SEEN]}
     row.metrics, row.trials = json.dumps({**trained.scores, **bound}), trained.trials

@@ -13,6 +13,7 @@ from config.pages.lines import BAD, GOOD, NEUTRAL, WARN
 from config.pages.model_words import ALGORITHMS
 from mlops import cards as model_cards
 from mlops import lifecycle, review, wording
+from mlops.core.contracts import FIXED_SAMPLE
 from mlops.core.standing import Standing
 from mlops.models import ExpertTransition, LearningSettings, TrainingRun
 from predictions.core.contracts import MARKET
@@ -83,12 +84,17 @@ def newest_cycle(*, as_of: datetime) -> Cycle:
 
 
 def cards() -> dict[str, dict[str, Any]]:
-    """Per expert what the newest training of its horizon that left a card says of it."""
+    """Per expert what the training of the gate in service says of it, else the newest with a card.
+
+    After a roll back the two differ.
+    """
     runs = TrainingRun.objects.exclude(card="{}")
     newest = runs.values("horizon").annotate(newest=Max("pk")).values_list("newest", flat=True)
+    gates = Expert.objects.filter(algorithm=Algorithm.GATE, served__isnull=False)
     found: dict[str, dict[str, Any]] = {}
-    for text in TrainingRun.objects.filter(pk__in=list(newest)).values_list("card", flat=True):
-        found |= model_cards.experts(text)
+    for chosen in ({"pk__in": list(newest)}, {"version__in": gates.values("served")}):
+        for text in runs.filter(**chosen).order_by("pk").values_list("card", flat=True):
+            found |= model_cards.experts(text)
     return found
 
 
@@ -203,4 +209,5 @@ def _taught(card: Mapping[str, Any]) -> dict[str, Any]:
         "e_value": card.get("e_value"),
         "e_worse": card.get("evidence", {}).get("e_worse"),
         "threshold": card.get("threshold"),
+        "first_p": card.get("p_value") if card.get("route") == FIXED_SAMPLE else None,
     }

@@ -1,6 +1,9 @@
 """What decides about learning hands to the core."""
 
 from dataclasses import dataclass
+from typing import Final
+
+FIXED_SAMPLE: Final = "first training, fixed sample"  # the route of what one look admitted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

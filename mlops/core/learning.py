@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from markets.core.series import Floats
 from mlops.core import card, cohorts, controls, gates, ladder, metrics, oof, tuning
 from mlops.core.cohorts import Cohorts
-from mlops.core.contracts import LearningConfig
+from mlops.core.contracts import FIXED_SAMPLE, LearningConfig
 from mlops.core.eprocess import Evidence
 from mlops.core.examples import Examples
 from mlops.core.gates import HoldOut, NotFinite, Refused, SuspectedLeak, check
@@ -44,7 +44,6 @@ __all__ = [
 
 PRIMARY: Final = roster.RECALIBRATION.slug  # the hypothesis that is asked first
 PRIMARY_SHARE: Final = 0.5  # of the level; handed on to the others where it is proven
-FIXED_SAMPLE: Final = "first training, fixed sample"
 E_PROCESS: Final = "e-process"
 FOLDS_PER_SOURCE_ERA: Final = 2  # the configured folds are a minimum: eras far apart need more
 

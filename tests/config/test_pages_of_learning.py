@@ -14,7 +14,7 @@ from mlops import lifecycle
 from mlops.models import CohortScore, DriftReport, TrainingRun
 from predictions import registry
 from predictions.core import roster
-from predictions.models import Expert, PredictionSettings
+from predictions.models import Expert, ModelVersion, PredictionSettings
 from tests.factories import (
     NOW,
     ExpertFactory,
@@ -122,6 +122,35 @@ def test_each_state_and_shortfall_of_an_expert_is_told(client: Client) -> None:
 
     assert "shadow</span>" in page
     assert "(120 of 200 rows)" in page
+
+
+def test_what_the_first_training_admitted_is_shown_by_its_test(client: Client) -> None:
+    registry.ensure_experts()
+    told = {"route": "first training, fixed sample", "p_value": 0.0021, "threshold": 640.0}
+    card = CARD | {"experts": {"contested": CARD["experts"]["contested"] | told}}
+    trained(card=json.dumps(card))
+    Expert.objects.filter(slug="contested").update(state="SHADOW")
+
+    page = shown(client, "learning")
+
+    assert "p 0.0021" in page
+    assert "of 640" not in page
+
+
+def test_after_a_roll_back_the_figures_are_those_of_what_serves(client: Client) -> None:
+    registry.ensure_experts()
+    for events, number in ((4_321, 1), (71, 2)):
+        told = CARD["experts"]["contested"] | {"hold_out": {"events": events}}
+        version = ModelVersionFactory(expert=Expert.objects.get(slug="gate"), number=number)
+        card = CARD | {"experts": {"contested": told}}
+        trained(card=json.dumps(card), version=version)
+    Expert.objects.filter(slug="contested").update(state="SHADOW")
+    first = ModelVersion.objects.get(expert__slug="gate", number=1)
+    Expert.objects.filter(slug="gate").update(served=first, state="ACTIVE")
+
+    page = shown(client, "learning")
+
+    assert "4,321" in page
 
 
 def gate(state: str, **values: Any) -> Expert:

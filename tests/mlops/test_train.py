@@ -123,6 +123,18 @@ def test_a_challenger_must_gain_a_hundredth_more_than_the_champion_on_enough_eve
     assert found is takes_over
 
 
+def test_what_learned_from_fewer_events_must_be_better_beyond_chance() -> None:
+    first = trained(world(events=900, slope=2.0))
+    few = trained(world(events=330, slope=1.3, apart_s=16 * 3600.0))
+
+    contest = json.loads(few.card)["contest"]
+    assert contest["champion_gain"] <= contest["challenger_gain"]
+    assert not contest["takes_over"]
+    assert "330 events, the champion from 900: within chance" in contest["reason"]
+    gate = Expert.objects.get(slug="gate")
+    assert (gate.served, gate.challenger) == (first.version, few.version)
+
+
 def test_a_champion_is_not_validated_by_a_contest_on_too_few_later_events() -> None:
     trained(world(events=900, slope=2.0))
     before = NOW - timedelta(hours=5)
