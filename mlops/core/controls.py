@@ -138,7 +138,11 @@ def _planted(data: Examples, *, horizon: str, config: LearningConfig, plan: oof.
 
 
 def _late(data: Examples, *, config: LearningConfig, plan: oof.Plan) -> Control:
-    """Features an hour older may not do better: if they do, the clock of the newer ones is off."""
+    """Features an hour older may not do better: if they do, the clock of the newer ones is off.
+
+    Better than the newer ones, and than nothing: where the newer ones only add noise, older ones
+    that keep silent are no sign of a wrong clock.
+    """
     name = "features of an hour ago do not improve"
     now, then = hour_ago(data)
     if not len(now):
@@ -148,7 +152,7 @@ def _late(data: Examples, *, config: LearningConfig, plan: oof.Plan) -> Control:
     both = [_tested(each, config=config, plan=plan) for each in (fresh, late)]
     if both[0] is None or both[1] is None:
         return Control(name=name, passed=None, detail="too few events for a fold")
-    passed = both[1].skill_low <= both[0].skill
+    passed = both[1].skill_low <= max(both[0].skill, 0.0)
     return Control(name=name, passed=passed, detail=f"{_told(both[0])}; late {_told(both[1])}")
 
 

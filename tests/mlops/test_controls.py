@@ -88,6 +88,30 @@ def test_features_that_do_better_late_than_in_time_fail_the_control() -> None:
     assert found.passed is False
 
 
+@pytest.mark.parametrize(
+    ("fresh", "late", "low", "passed"),
+    [
+        (-0.00116, 0.0, 0.0, True),  # noise against silence
+        (0.002, 0.004, -0.001, True),
+        (0.002, 0.004, 0.003, False),
+        (-0.001, 0.004, 0.001, False),
+    ],
+)
+def test_older_features_must_beat_newer_ones_and_silence_to_fail_the_control(
+    monkeypatch, fresh: float, late: float, low: float, passed: bool
+) -> None:
+    nothing = {"rows": 450, "events": 450, "direction": 0.5, "direction_low": 0.5}
+    found = iter(
+        [
+            gates.HoldOut(skill=fresh, skill_low=fresh - 0.003, **nothing),
+            gates.HoldOut(skill=late, skill_low=low, **nothing),
+        ]
+    )
+    monkeypatch.setattr(controls, "_tested", lambda *_a, **_k: next(found))
+
+    assert controls._late(made(events=20), config=CONFIG, plan=None).passed is passed
+
+
 def test_denylist_columns_rejected() -> None:
     found = controls.denied([*NAMES, "payout_0", "final_price", "price_change_next"])
 
