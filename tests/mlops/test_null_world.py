@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
@@ -15,6 +16,7 @@ from mlops.core.standing import Standing
 from mlops.models import CohortScore, LearningSettings
 from predictions.core.logits import corrected
 
+pytestmark = pytest.mark.no_cover  # the same lines in thousands of days
 WORLDS, DAYS, EVENTS, TICKS = 40, 80, 60, 24
 CAP, BAND, MOVE = 0.7, 0.2, 0.5
 CONFIG = LearningSettings().as_config()
