@@ -239,10 +239,15 @@ def _read(version: ModelVersion, body: Mapping[str, Any]) -> _Loaded:
 
 
 def _parsed(slug: str, kind: str, blob: bytes) -> Estimator:
-    """The estimator, used once: whatever it builds late is built before threads share it."""
+    """The estimator, used before threads share it: whatever it builds late is built then.
+
+    For one row and for more: compiled walks of trees differ.
+    """
     try:
         estimator = parse(kind, blob)
-        estimator.correction(np.zeros((1, len(FEATURES))), np.zeros(1), np.zeros(1, dtype=np.int64))
+        for rows in (1, 2):
+            cell = np.zeros(rows, dtype=np.int64)
+            estimator.correction(np.zeros((rows, len(FEATURES))), np.zeros(rows), cell)
     except Exception as cause:
         raise TamperedArtefact(f"{slug} ({kind}) cannot be used: {cause!r}; train again") from cause
     return estimator

@@ -1,6 +1,9 @@
 """What is served is what was registered, proven before it is read; anything else is the price."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from predictions.core.schema import FEATURES
 from predictions.models import Expert, ExpertState, ModelVersion
 from tests.factories import NOW, ago
 from tests.predictions import test_ensemble
+from tests.predictions.lessons import FACTORIES, fitted
 from tests.predictions.worlds import in_service
 
 pytestmark = pytest.mark.django_db
@@ -308,3 +312,30 @@ def test_the_child_refuses_an_artefact_whose_answer_is_not_finite():
 
     with pytest.raises(ValueError, match="answers with"):
         canary.prove("recalibration", blob, len(FEATURES))
+
+
+READY = """
+import sys, django
+django.setup()
+from predictions import bundles
+from predictions.core import trees
+bundles._parsed("politics", sys.argv[1], open(sys.argv[2], "rb").read())
+print(len(trees.walk.signatures), len(trees.walk_alone.signatures))
+"""
+
+
+@pytest.mark.process
+def test_a_loaded_member_has_nothing_left_to_compile(tmp_path: Path) -> None:
+    booster = fitted(FACTORIES["lightgbm"])
+    (tmp_path / "politics").write_bytes(booster.to_bytes())
+
+    done = subprocess.run(
+        [sys.executable, "-c", READY, booster.kind, str(tmp_path / "politics")],
+        cwd=django_settings.BASE_DIR,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings.test"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout.split() == ["1", "1"], done.stderr
