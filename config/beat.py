@@ -12,8 +12,9 @@ from config.celery import QUEUES
 from trading.settings import TradingSettings
 
 CANARY_S = 20
-CYCLE = "cycle"
-"""The slot whose period the trading settings choose."""
+CYCLE, FAST_CYCLE = "cycle", "fast cycle"
+CHOSEN = {CYCLE: "cycle_s", FAST_CYCLE: "fast_cycle_s"}
+"""The slots whose period the trading settings choose, and the setting that does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,7 @@ TIMETABLE: tuple[Slot, ...] = (
         why="quotes, forecasts and decisions on one clock, so that none acts on a stale other",
     ),
     Slot(
-        name="fast cycle",
+        name=FAST_CYCLE,
         task="config.tasks.run_fast_cycle",
         queue="trading",
         every_s=10,
@@ -275,8 +276,8 @@ class SyncReport:
 def sync(*, demo: bool, prune: bool) -> SyncReport:
     """Write the timetable into the schedule, by name.
 
-    Period, task, queue and expiry belong to the timetable, the period of the cycle to the trading
-    settings once they were saved; *enabled* belongs to the operator and
+    Period, task, queue and expiry belong to the timetable, the periods of the two cycles to the
+    trading settings once they were saved; *enabled* belongs to the operator and
     is kept. Rows of other names are deleted only with `prune`.
     """
     existing = {row.name: row for row in PeriodicTask.objects.select_related("interval")}
@@ -308,7 +309,7 @@ def sync(*, demo: bool, prune: bool) -> SyncReport:
 
 def _values(slot: Slot, *, demo: bool) -> dict[str, Any]:
     period = slot.period(demo=demo)
-    chosen = _chosen_cycle_s() if slot.name == CYCLE else None
+    chosen = _chosen().get(slot.name)
     return {
         "task": slot.task,
         "queue": slot.queue,
@@ -326,24 +327,25 @@ def _timing(period: int | None) -> dict[str, Any]:
     return {"interval": interval, "expire_seconds": period}
 
 
-def _chosen_cycle_s() -> int | None:
-    """Seconds between decisions as the trading settings have them; None before the first save."""
-    newest: int | None = (
-        TradingSettings.objects.order_by("-version").values_list("cycle_s", flat=True).first()
-    )
-    return newest
+def _chosen() -> dict[str, int]:
+    """Slot → seconds between decisions as the settings have them; empty before the first save."""
+    newest = TradingSettings.objects.order_by("-version").values(*CHOSEN.values()).first()
+    return {} if newest is None else {slot: newest[name] for slot, name in CHOSEN.items()}
 
 
 def follow_settings() -> bool:
-    """Give the cycle the period of the newest trading settings; whether that changed anything."""
-    row = PeriodicTask.objects.select_related("interval").filter(name=CYCLE).first()
-    chosen = _chosen_cycle_s()
-    if row is None or chosen is None or row.expire_seconds == chosen:
-        return False
-    for column, value in _timing(chosen).items():
-        setattr(row, column, value)
-    row.save()
-    return True
+    """Give the cycles the periods of the newest trading settings; whether that changed anything."""
+    chosen = _chosen()
+    changed = [
+        row
+        for row in PeriodicTask.objects.select_related("interval").filter(name__in=chosen)
+        if row.expire_seconds != chosen[row.name]
+    ]
+    for row in changed:
+        for column, value in _timing(chosen[row.name]).items():
+            setattr(row, column, value)
+        row.save()
+    return bool(changed)
 
 
 def _delete(names: Iterable[str]) -> tuple[str, ...]:

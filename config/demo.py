@@ -18,7 +18,7 @@ from markets.models import (
 from mlops.models import LearningSettings
 from predictions.models import PredictionSettings
 from risk.models import RiskLimits
-from trading.settings import TradingSettings
+from trading.settings import ApprovalSettings, TradingSettings
 
 REASON = "demo preset: the simulated markets live for minutes, so all waits are short"
 
@@ -78,6 +78,8 @@ PRESET: tuple[tuple[type[VersionedSettings], Mapping[str, Any]], ...] = (
             "paper_latency_ms": 100,
         },
     ),
+    # A person who rehearses reads first; one is enough for what a demo may stake.
+    (ApprovalSettings, {"approval_expiry_s": 120, "two_person_above_usd": Decimal(250)}),
     (
         RiskLimits,
         {

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,17 +13,20 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from config import health
-from config.kernel.modes import Mode
+from config.kernel.modes import GUARDED, Mode
 from config.pages import alerts, situation
 from markets.adapters import clob_data, http
 from markets.core.wire import NotUnderstood
 from predictions.models import ExpertState, ModelVersion
 from risk import halts
 from risk.models import TradingState
+from trading import readiness
+from trading.core.readiness import CONDITIONS, Fact, State
 from trading.settings import TradingSettings
 
 LEAST_PYTHON = (3, 11)
 CLOCK_TOLERANCE_S = 2.0
+MINUTES_SHOWN = 2 * 1440
 OK, WARNING, FAILED = "ok", "warning", "failed"
 
 
@@ -98,8 +101,10 @@ def examine(*, as_of: datetime) -> Report:
         _state(mode, as_of=as_of),
         _venue(asked),
         _clock(asked),
+        *_wallets(as_of=as_of),
     ]
-    return Report(mode=mode, findings=tuple(findings), unmet_for_live=tuple(_live_gates(findings)))
+    unmet = tuple(_live_gates(findings, as_of=as_of))
+    return Report(mode=mode, findings=tuple(findings), unmet_for_live=unmet)
 
 
 def _guarded(check: str, run: Callable[[], Finding], remedy: str) -> Finding:
@@ -277,14 +282,41 @@ def _clock(asked: Asked) -> Finding:
     )
 
 
-def _live_gates(findings: list[Finding]) -> list[str]:
-    gates = [finding.check for finding in findings if finding.level != OK]
-    if connection.vendor == "sqlite":
-        gates.append("database: LIVE needs PostgreSQL (set DATABASE_URL)")
-    if not settings.ENV.redis_url:
-        gates.append("broker: LIVE needs Redis (set REDIS_URL)")
-    gates.append("execution: this version has no live order path")
-    return gates
+LEVELS = {State.MET: OK, State.UNMET: WARNING, State.UNKNOWN: WARNING}
+
+
+def _wallets(*, as_of: datetime) -> Iterator[Finding]:
+    """What the guard found of its wallet, where one was looked at; no key is needed to read it."""
+    for mode in GUARDED:
+        for name, fact in sorted(readiness.known(mode).items()):
+            remedy = "" if fact.state is State.MET else _remedy(fact, mode)
+            yield Finding(
+                check=f"{mode.value.lower()} {name}",
+                level=LEVELS[fact.state],
+                detail=f"{fact.detail} (seen {_ago(fact, as_of=as_of)} ago)",
+                remedy=remedy,
+            )
+
+
+def _remedy(fact: Fact, mode: Mode) -> str:
+    known = {condition.name: condition.remedy for condition in CONDITIONS}
+    again = f"look again with `manage.py moneydoctor --check --mode {mode.value}`"
+    return known.get(fact.name, again)
+
+
+def _ago(fact: Fact, *, as_of: datetime) -> str:
+    minutes = int((as_of - fact.checked_at).total_seconds() // 60)
+    return f"{minutes} min" if minutes < MINUTES_SHOWN else f"{minutes // 1440} days"
+
+
+def _live_gates(findings: list[Finding], *, as_of: datetime) -> Iterator[str]:
+    """What keeps real orders away: the installation's own faults, then each unmet gate."""
+    guarded = {f"{mode.value.lower()} " for mode in GUARDED}
+    for finding in findings:
+        if finding.level != OK and not finding.check.startswith(tuple(guarded)):
+            yield finding.check
+    for gate in readiness.unmet(as_of=as_of):
+        yield f"{gate.name}: {gate.sentence}"
 
 
 def as_dict(report: Report) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The process environment, parsed once. A wrong value stops the start with one line."""
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ LAST_STARTED = ROOT / "var" / last_started.FILE
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 KEY_RECIPE = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
 CREDENTIALS = ("newsapi_key", "fred_api_key", "twitter_token", "reddit_id", "reddit_secret")
+ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+SECRET_LOOK = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 
@@ -53,6 +56,9 @@ class Env:
     venue_data_url: str
     venue_ws_url: str
     venue_prices_url: str
+    venue_user_ws_url: str
+    venue_relayer_url: str
+    geoblock_url: str
     polygon_rpc_url: str
     spot_url: str
     feeds_url: str
@@ -61,6 +67,9 @@ class Env:
     twitter_token: str
     reddit_id: str
     reddit_secret: str
+    wallet_address: str
+    live_keystore: Path | None
+    live_passphrase_file: Path | None
     mode: str
     halt: bool
     log_level: str
@@ -101,12 +110,27 @@ def parse(variables: Mapping[str, str], *, debug: bool) -> Env:
         venue_prices_url=_url(
             variables, "VENUE_PRICES_URL", "wss://ws-live-data.polymarket.com", ("ws", "wss")
         ),
+        venue_user_ws_url=_url(
+            variables,
+            "VENUE_USER_WS_URL",
+            "wss://ws-subscriptions-clob.polymarket.com/ws/user",
+            ("ws", "wss"),
+        ),
+        venue_relayer_url=_url(
+            variables, "VENUE_RELAYER_URL", "https://relayer-v2.polymarket.com", ("http", "https")
+        ),
+        geoblock_url=_url(
+            variables, "GEOBLOCK_URL", "https://polymarket.com/api/geoblock", ("http", "https")
+        ),
         polygon_rpc_url=_url(
             variables, "POLYGON_RPC_URL", "https://polygon-rpc.com", ("http", "https")
         ),
         spot_url=_url(variables, "SPOT_URL", "", ("http", "https")),
         feeds_url=_url(variables, "FEEDS_URL", "", ("http", "https")),
         **{name: variables.get(name.upper(), "").strip() for name in CREDENTIALS},
+        wallet_address=_wallet(variables),
+        live_keystore=_path(variables, "LIVE_KEYSTORE"),
+        live_passphrase_file=_path(variables, "LIVE_PASSPHRASE_FILE"),
         mode=_mode(variables),
         halt=_flag(variables, "HALT"),
         log_level=_choice(variables, "LOG_LEVEL", "WARNING", LOG_LEVELS),
@@ -160,8 +184,23 @@ def _choice(variables: Mapping[str, str], name: str, default: str, choices: tupl
 
 def _mode(variables: Mapping[str, str]) -> str:
     if variables.get("MODE", "").strip().upper() == "LIVE":
-        _refuse("MODE", "LIVE", "PAPER or DEMO: live orders are not built yet")
+        _refuse("MODE", "LIVE", "PAPER or DEMO; real orders are chosen in the trading settings")
     return _choice(variables, "MODE", "PAPER", MODES)
+
+
+def _wallet(variables: Mapping[str, str]) -> str:
+    value = variables.get("WALLET_ADDRESS", "").strip()
+    if value and not ADDRESS.fullmatch(value):
+        # A private key is a hex text too: never repeated.
+        _refuse("WALLET_ADDRESS", "…", "0x and 40 hex digits: the address that pays, never a key")
+    return value
+
+
+def _path(variables: Mapping[str, str], name: str) -> Path | None:
+    value = variables.get(name, "").strip()
+    if SECRET_LOOK.fullmatch(value):
+        _refuse(name, "…", "the path of a file; a key never stands in the environment")
+    return Path(value).absolute() if value else None
 
 
 def _hosts(variables: Mapping[str, str]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from mlops import api as mlops_api
 from predictions import api as predictions_api
 from risk import api as risk_api
 from trading import api as trading_api
+from trading import api_approvals
 
 admin.autodiscover()
 
@@ -48,6 +49,10 @@ api_v1 = [
     path("experts/", predictions_api.Experts.as_view(), name="api_experts"),
     path("signals/", trading_api.Signals.as_view(), name="api_signals"),
     path("intents/", trading_api.Intents.as_view(), name="api_intents"),
+    path("intents/reject/", api_approvals.RejectMany.as_view(), name="api_intents_reject"),
+    path("intents/<uuid:pk>/", api_approvals.OneIntent.as_view(), name="api_intent"),
+    path("intents/<uuid:pk>/approve/", api_approvals.Approve.as_view(), name="api_approve"),
+    path("intents/<uuid:pk>/reject/", api_approvals.Reject.as_view(), name="api_reject"),
     path("orders/", trading_api.Orders.as_view(), name="api_orders"),
     path("trades/", trading_api.Trades.as_view(), name="api_trades"),
     path("positions/", trading_api.Positions.as_view(), name="api_positions"),

@@ -188,7 +188,7 @@ class Spot(GenericAPIView[Any]):
 
     def get(self, request: Request) -> Response:
         """One row an asset."""
-        now = timezone.now()  # noqa: TID251 - an edge
+        now = timezone.now()
         asked = request.query_params.get("asset")
         assets = SpotSettings.objects.current(as_of=now).as_config().assets
         wanted = [asset for asset in assets if asked in (None, asset)]

@@ -1,9 +1,11 @@
 """Ask the gate and keep its answer: inputs, books and every limit as they were."""
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from risk.core import exposure
@@ -12,6 +14,9 @@ from risk.core.contracts import LimitsConfig, OrderIntent, PortfolioSnapshot, Ve
 from risk.models import RiskDecision, RiskLimits
 
 ZERO = Decimal(0)
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+SKIPPED_UNKNOWN = "SKIPPED_UNKNOWN"
+"""What a decision says about a gate whose input is unknown."""
 
 
 def review(
@@ -21,11 +26,26 @@ def review(
     mode: str,
     as_of: datetime,
     market_id: int | None = None,
+    limits: LimitsConfig | None = None,
+    settings: Mapping[str, Any] = NOTHING,
 ) -> RiskDecision:
-    """Decide with the limits in force and record it; approved where `approved_shares` > 0."""
-    limits = RiskLimits.objects.current(as_of=as_of).as_config()
+    """Decide with the limits in force and record it; approved where `approved_shares` > 0.
+
+    `limits` are those in force where the caller has read them for all its decisions, `settings` are
+    the caller's own thresholds, kept with the answer.
+    """
+    limits = limits or RiskLimits.objects.current(as_of=as_of).as_config()
     verdict = evaluate(intent, portfolio, limits)
-    return record(intent, portfolio, verdict, limits, mode=mode, as_of=as_of, market_id=market_id)
+    return record(
+        intent,
+        portfolio,
+        verdict,
+        limits,
+        mode=mode,
+        as_of=as_of,
+        market_id=market_id,
+        settings=settings,
+    )
 
 
 def record(
@@ -37,6 +57,7 @@ def record(
     mode: str,
     as_of: datetime,
     market_id: int | None = None,
+    settings: Mapping[str, Any] = NOTHING,
 ) -> RiskDecision:
     """Store a verdict; `market_id` where the intent numbers its market otherwise."""
     codes = dict.fromkeys(denial.reason.value for denial in verdict.denials)
@@ -47,7 +68,9 @@ def record(
         requested_shares=_requested(intent),
         approved_shares=verdict.approved_shares,
         denials=" ".join(codes),
-        detail=json.dumps(_detail(intent, portfolio, verdict, limits), default=str),
+        detail=json.dumps(
+            {**_detail(intent, portfolio, verdict, limits), "settings": dict(settings)}, default=str
+        ),
         limits_version=limits.version,
     )
     return decision
@@ -63,8 +86,8 @@ def _requested(intent: OrderIntent) -> Decimal:
 def _detail(
     intent: OrderIntent, portfolio: PortfolioSnapshot, verdict: Verdict, limits: LimitsConfig
 ) -> dict[str, Any]:
-    books = asdict(portfolio)
-    books.pop("holdings")
+    # Not `asdict`: it would copy every holding only for us to leave them out.
+    books = {f.name: getattr(portfolio, f.name) for f in fields(portfolio) if f.name != "holdings"}
     for ages in ("seconds_since_intent", "seconds_since_exit"):
         books[ages] = books[ages].get(intent.market)
     held = exposure.measure(portfolio.holdings)
@@ -79,6 +102,7 @@ def _detail(
             "exposure_category": held.categories.get(intent.category, ZERO),
         },
         "limits": asdict(limits),
+        "gates": dict.fromkeys(intent.skipped, SKIPPED_UNKNOWN),
         "denials": [{"reason": d.reason, "message": d.message} for d in verdict.denials],
         "bound_by": list(verdict.bound_by),
     }

@@ -104,6 +104,18 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 "the fate of too many orders is unknown",
             ),
             (
+                "RECONCILIATION",
+                TradingState.LISTEN_ONLY,
+                _WHEN_CLEAR,
+                "orders, trades or shares at the venue differ from the books unexplained",
+            ),
+            (
+                "CREDENTIALS",
+                TradingState.HALTED,
+                _BY_HAND,
+                "the venue refuses our credentials",
+            ),
+            (
                 "LEDGER_MISMATCH",
                 TradingState.HALTED,
                 _BY_HAND,

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from config.kernel.models import AppendOnly, VersionedSettings
-from config.kernel.modes import Mode, mode_is_stored
+from config.kernel.modes import mode_column, mode_is_stored
 from markets.models import Market
 from risk.core.contracts import LimitsConfig
 
@@ -92,7 +92,7 @@ class RiskDecision(AppendOnly):
     """
 
     market = models.ForeignKey(Market, on_delete=models.PROTECT)
-    mode = models.CharField(max_length=8, choices=Mode)
+    mode = mode_column()
     decided_at = models.DateTimeField()
     requested_shares = models.DecimalField(max_digits=20, decimal_places=6)
     approved_shares = models.DecimalField(max_digits=20, decimal_places=6)
@@ -128,7 +128,7 @@ class EquityPoint(AppendOnly):
     Risk equity = cash + redeemable + Σ min(cost, liquidation value) of the open positions.
     """
 
-    mode = models.CharField(max_length=8, choices=Mode)
+    mode = mode_column()
     observed_at = models.DateTimeField()
     cash = models.DecimalField(max_digits=20, decimal_places=6, help_text="reservations included")
     reserved = models.DecimalField(max_digits=20, decimal_places=6)

@@ -24,7 +24,7 @@ Market = tuple[Happening, int]
 def _markets(world: World, conditions: list[str], second: int) -> list[Market]:
     """The markets asked for, else the newest; unknown ones are left out."""
     if len(conditions) > MAX_CONDITIONS:
-        raise _invalid(f"condition_id: at most {MAX_CONDITIONS} values")
+        raise invalid(f"condition_id: at most {MAX_CONDITIONS} values")
     if not conditions:
         recent = world.recent(second, events=LOOK_BACK_EVENTS)
         return [(h, child) for h in recent for child in range(h.markets)]
@@ -76,7 +76,7 @@ def _held(world: World, query: Query, conditions: list[str], second: int) -> lis
 def _positions(world: World, query: Query, conditions: list[str], second: int) -> list[Row]:
     wanted = one(query, "status", "")
     if wanted and wanted not in STATUSES:
-        raise _invalid(f"status: unknown variant `{wanted}`")
+        raise invalid(f"status: unknown variant `{wanted}`")
     held = _held(world, query, conditions, second)
     owned = {(h.wallet, h.happening, h.child, h.outcome) for h in held if h.left}
     rows = []
@@ -93,7 +93,7 @@ def trades(world: World, query: Query, second: int) -> Any:
     """`/v2/trades`."""
     at, _, _ = _cursor(query, second)
     takers = flag(query, "taker_only", default=True)
-    return _page(
+    return page_of(
         query, second, _trades(world, query, many(query, "condition_id"), at, takers=takers)
     )
 
@@ -105,7 +105,7 @@ def activity(world: World, query: Query, second: int) -> Any:
     found = _trades(
         world, query, many(query, "condition_id"), at, takers=False, row=data_rows.activity
     )
-    return _page(query, second, found)
+    return page_of(query, second, found)
 
 
 def positions(world: World, query: Query, second: int) -> Any:
@@ -113,18 +113,18 @@ def positions(world: World, query: Query, second: int) -> Any:
     at, _, _ = _cursor(query, second)
     conditions = many(query, "condition_id")
     if not one(query, "user", "") and len(conditions) != 1:
-        raise _invalid("user: missing field, or give exactly one condition_id")
-    return _page(query, second, _positions(world, query, conditions, at))
+        raise invalid("user: missing field, or give exactly one condition_id")
+    return page_of(query, second, _positions(world, query, conditions, at))
 
 
 def holders(world: World, query: Query, second: int) -> Any:
     """`/v2/holders`: of both tokens, the biggest first."""
-    return _page(query, second, _holders(world, many(query, "condition_id"), second))
+    return page_of(query, second, _holders(world, many(query, "condition_id"), second))
 
 
 def _holders(world: World, conditions: list[str], second: int) -> list[Row]:
     if not conditions:
-        raise _invalid("condition_id: missing field")
+        raise invalid("condition_id: missing field")
     rows = []
     for happening, child in _markets(world, conditions, second):
         held = [h for h in holdings(happening, child, second) if h.left]
@@ -143,16 +143,16 @@ def resolutions(world: World, query: Query, second: int) -> Any:
     """`/v2/resolutions`; unknown questions are left out."""
     conditions = many(query, "condition_id")
     if not conditions:
-        raise _invalid("exactly one of question_id, condition_id, event_id")
+        raise invalid("exactly one of question_id, condition_id, event_id")
     found = _markets(world, conditions, second)
-    return _page(query, second, [data_rows.resolution(h, child, second) for h, child in found])
+    return page_of(query, second, [data_rows.resolution(h, child, second) for h, child in found])
 
 
 def tokens(world: World, query: Query, second: int) -> Any:
     """`/v2/tokens`; unknown tokens are left out."""
     wanted = many(query, "token_id")
     if not 0 < len(wanted) <= MAX_TOKENS:
-        raise _invalid(f"token_id: 1 to {MAX_TOKENS} values")
+        raise invalid(f"token_id: 1 to {MAX_TOKENS} values")
     rows = []
     for token in wanted:
         try:
@@ -163,7 +163,7 @@ def tokens(world: World, query: Query, second: int) -> Any:
             continue
         if child < happening.markets and names.token_id(happening, child, outcome) == token:
             rows.append(data_rows.token(happening, child, outcome, second))
-    return _page(query, second, rows)
+    return page_of(query, second, rows)
 
 
 def value(world: World, query: Query, second: int) -> Any:
@@ -176,7 +176,7 @@ def value(world: World, query: Query, second: int) -> Any:
 def old_trades(world: World, query: Query, second: int) -> Any:
     """`/trades`: takers only unless told otherwise."""
     takers = flag(query, "takerOnly", default=True)
-    return _old(
+    return old_page_of(
         query, "trades", _trades(world, query, many(query, "market"), second, takers=takers)
     )
 
@@ -186,7 +186,7 @@ def old_activity(world: World, query: Query, second: int) -> Any:
     found = _trades(
         world, query, many(query, "market"), second, takers=False, row=data_rows.activity
     )
-    return _old(query, "activity", found)
+    return old_page_of(query, "activity", found)
 
 
 def old_positions(world: World, query: Query, second: int) -> Any:
@@ -195,14 +195,14 @@ def old_positions(world: World, query: Query, second: int) -> Any:
     rows = _positions(world, query, many(query, "market"), second)
     wanted = flag(query, "redeemable")
     rows = [r for r in rows if r["status"] != "CLOSED" and (r["redeemable"] or not wanted)]
-    return _old(query, "positions", rows)
+    return old_page_of(query, "positions", rows)
 
 
 def old_closed(world: World, query: Query, second: int) -> Any:
     """`/closed-positions`."""
     one(query, "user")
     asked = {**query, "status": ["CLOSED"]}
-    return _old(query, "positions", _positions(world, asked, many(query, "market"), second))
+    return old_page_of(query, "positions", _positions(world, asked, many(query, "market"), second))
 
 
 def old_holders(world: World, query: Query, second: int) -> Any:
@@ -221,14 +221,15 @@ def _cursor(query: Query, second: int) -> tuple[int, int, int]:
             at, offset, limit = orjson.loads(base64.urlsafe_b64decode(cursor))
             return int(at), int(offset), int(limit)
         except (ValueError, TypeError):
-            raise _invalid("cursor: malformed") from None
+            raise invalid("cursor: malformed") from None
     limit = int(one(query, "limit", str(PAGE)))
     if not 0 <= limit <= LARGEST_PAGE:
-        raise _invalid(f"limit: limit must be between 0 and {LARGEST_PAGE}")
+        raise invalid(f"limit: limit must be between 0 and {LARGEST_PAGE}")
     return second, int(one(query, "offset", "0")), limit
 
 
-def _page(query: Query, second: int, rows: list[Row]) -> Row:
+def page_of(query: Query, second: int, rows: list[Row]) -> Row:
+    """Version 2: the rows of one page in their envelope; raises `Refused`."""
     at, offset, limit = _cursor(query, second)
     rest = len(rows) > offset + limit > offset
     following = base64.urlsafe_b64encode(orjson.dumps([at, offset + limit, limit])).decode()
@@ -243,7 +244,8 @@ def _page(query: Query, second: int, rows: list[Row]) -> Row:
     }
 
 
-def _old(query: Query, what: str, rows: list[Row]) -> list[Row]:
+def old_page_of(query: Query, what: str, rows: list[Row]) -> list[Row]:
+    """Version 1: the bare rows of one page; raises `Refused` beyond its depth."""
     size, deepest = DEPTH[what]
     offset, limit = int(one(query, "offset", "0")), int(one(query, "limit", str(PAGE)))
     if offset > deepest:
@@ -254,7 +256,8 @@ def _old(query: Query, what: str, rows: list[Row]) -> list[Row]:
     return [data_rows.old(row) for row in rows[offset : offset + min(limit, size)]]
 
 
-def _invalid(reason: str) -> Refused:
+def invalid(reason: str) -> Refused:
+    """Version 2's word on a query that it cannot read."""
     body = {
         "error": f"Failed to deserialize query string: {reason}",
         "code": "invalid_request",

@@ -11,11 +11,27 @@ Query = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """Status and body: `str` and `bytes` are sent as they are, anything else as JSON."""
+    """Status and body: `str` and `bytes` are sent as they are, anything else as JSON.
+
+    It is sent `late_s` seconds late; one that `is_lost` is not sent at all, the connection ends.
+    """
 
     status: int
     body: Any
     headers: Mapping[str, str] = field(default_factory=dict)
+    late_s: float = 0.0
+    is_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request as it came in; header names in lower case."""
+
+    method: str
+    path: str
+    query: Query = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 class BadQuery(ValueError):
@@ -43,6 +59,15 @@ def one(query: Query, name: str, default: str | None = None) -> str:
     if default is None:
         raise BadQuery(f"{name} is missing")
     return default
+
+
+def whole(query: Query, name: str, default: int) -> int:
+    """A parameter that is a whole number; raises `BadQuery` for another text."""
+    said = one(query, name, str(default))
+    try:
+        return int(said)
+    except ValueError:
+        raise BadQuery(f"{name}: {said!r} is no whole number") from None
 
 
 def many(query: Query, name: str) -> list[str]:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 
 from sandbox.core.http_faults import CLOUDFLARE_PAGE, HttpFault, HttpFaults, Wrong
-from sandbox.routes import Reply
+from sandbox.routes import Call, Reply
 from sandbox.venue import StandIn
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -63,8 +63,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer a GET, 304 where the caller has it already."""
-        parts, second = urlsplit(self.path), int(self.server.clock())
-        reply = self.server.venue.get(parts.path, parse_qs(parts.query), second=second)
+        reply = self._ask()
         tag = reply.headers.get("ETag")
         if tag is not None and self.headers.get("If-None-Match") == tag:
             reply = Reply(status=304, body=b"", headers={"ETag": tag})
@@ -77,10 +76,27 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self._send(Reply(status=413, body={"error": "body too large"}))
             return
-        body, second = self.rfile.read(size), int(self.server.clock())
-        self._send(self.server.venue.post(urlsplit(self.path).path, body, second=second))
+        self._send(self._ask(self.rfile.read(size)))
+
+    do_DELETE = do_POST  # noqa: N815 - the name that the base class looks for
+
+    def _ask(self, body: bytes = b"") -> Reply:
+        parts = urlsplit(self.path)
+        call = Call(
+            method=self.command,
+            path=parts.path,
+            query=parse_qs(parts.query),
+            headers={name.lower(): value for name, value in self.headers.items()},
+            body=body,
+        )
+        return self.server.venue.answer(call, now=self.server.clock())
 
     def _send(self, reply: Reply) -> None:
+        if reply.late_s:
+            self.server.faults.ended.wait(reply.late_s)
+        if reply.is_lost:
+            self.close_connection = True
+            return
         fault = self.server.faults.take(self.path)
         if fault is None:
             self._write(reply)

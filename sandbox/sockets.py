@@ -17,15 +17,17 @@ from websockets.http11 import Request, Response
 
 from sandbox.core.faults import Faults, Wire
 from sandbox.core.world import World
+from sandbox.exchange.desk import Exchange
 from sandbox.market_channel import Market
 from sandbox.price_channel import Prices
 from sandbox.server import LOOPBACK, NotLoopback
+from sandbox.user_channel import User
 
 STEP_S = 1.0
 ANSWER_WITHIN_S = 30.0
 SLOW_READER_S = 10.0
 LARGEST_FRAME = 1_000_000
-MARKET_PATH, PRICES_PATH = "/ws/market", "/prices"
+MARKET_PATH, PRICES_PATH, USER_PATH = "/ws/market", "/prices", "/ws/user"
 T = TypeVar("T")
 
 
@@ -35,8 +37,11 @@ class Sockets:
     `connections` counts the open ones, `faults` are those in force.
     """
 
-    def __init__(self, world: World, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, world: World, *, clock: Callable[[], float], exchange: Exchange | None = None
+    ) -> None:
         self.world = world
+        self.exchange = exchange
         self.faults = Faults()
         self.second = int(clock())
         self.steps = 0
@@ -68,6 +73,11 @@ class Sockets:
     def prices_url(self) -> str:
         """Address of the price socket."""
         return f"ws://127.0.0.1:{self.port}{PRICES_PATH}"
+
+    @property
+    def user_url(self) -> str:
+        """Address of the user channel."""
+        return f"ws://127.0.0.1:{self.port}{USER_PATH}"
 
     def open(self, host: str, port: int, *, every_s: float | None) -> None:
         """Bind and answer; raises `OSError` for a port in use."""
@@ -146,7 +156,7 @@ class Sockets:
     async def _talk(self, connection: ServerConnection) -> None:
         path = connection.request.path.split("?")[0] if connection.request else ""
         self._count += 1
-        channel, wire = CHANNELS[path](self.world), Wire(self.world.seed, self._count)
+        channel, wire = CHANNELS[path](self), Wire(self.world.seed, self._count)
         self._channels[connection] = channel, wire
         try:
             async for frame in connection:
@@ -163,8 +173,11 @@ class Sockets:
             del self._channels[connection]
 
     async def _step(self) -> None:
-        before, self.second = self.second, int(self._clock())
+        now = self._clock()
+        before, self.second = self.second, int(now)
         self.steps += 1
+        if self.exchange is not None:
+            self.exchange.advance(now)
         sends = []
         for connection, (channel, wire) in list(self._channels.items()):
             frames = channel.said(before, self.second)
@@ -184,8 +197,12 @@ class Sockets:
             return
 
 
-Channel = Market | Prices
-CHANNELS: dict[str, Callable[[World], Channel]] = {MARKET_PATH: Market, PRICES_PATH: Prices}
+Channel = Market | Prices | User
+CHANNELS: dict[str, Callable[[Sockets], Channel]] = {
+    MARKET_PATH: lambda sockets: Market(sockets.world, sockets.exchange),
+    PRICES_PATH: lambda sockets: Prices(sockets.world),
+    USER_PATH: lambda sockets: User(sockets.exchange),
+}
 
 
 def open_sockets(
@@ -195,6 +212,7 @@ def open_sockets(
     port: int = 0,
     clock: Callable[[], float] = time.time,
     every_s: float | None = STEP_S,
+    exchange: Exchange | None = None,
 ) -> Sockets:
     """A bound, answering websocket port; port 0 picks a free one.
 
@@ -203,6 +221,6 @@ def open_sockets(
     """
     if host not in LOOPBACK:
         raise NotLoopback(f"the stand-in venue listens on 127.0.0.1 only, not on {host}")
-    sockets = Sockets(world, clock=clock)
+    sockets = Sockets(world, clock=clock, exchange=exchange)
     sockets.open(host, port, every_s=every_s)
     return sockets

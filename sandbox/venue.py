@@ -12,7 +12,10 @@ from sandbox import data_service, exchanges, feeds, listing, node
 from sandbox.core import names, shapes
 from sandbox.core.families import Kind
 from sandbox.core.world import LAUNCH_DIGITS, Happening, UnknownMarket, World
-from sandbox.routes import Answer, Posted, Query, Refused, Reply, flag, one, reply_of
+from sandbox.exchange import api, public
+from sandbox.exchange.desk import Exchange
+from sandbox.exchange.listed import Listed
+from sandbox.routes import Answer, Call, Query, Refused, Reply, flag, one, reply_of
 
 PAGE = 100
 MAX_TOKENS = 500
@@ -20,9 +23,24 @@ MAX_TOKENS = 500
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """Answers as the venue would."""
+    """Answers as the venue would; without an `exchange` it takes no orders."""
 
     world: World
+    exchange: Exchange | None = None
+
+    def answer(self, call: Call, *, now: float) -> Reply:
+        """Answer any call at `now`, UTC epoch seconds: the exchange first, then the world."""
+        if self.exchange is not None:
+            if call.path == "/rpc":
+                self.exchange.advance(now)
+            reply = api.answer(self.exchange, call, now=now)
+            if reply is not None:
+                return reply
+        if call.method == "GET":
+            return self.get(call.path, call.query, second=int(now))
+        if call.method == "POST":
+            return self.post(call.path, call.body, second=int(now))
+        return Reply(status=404, body={"error": f"no route {call.method} {call.path}"})
 
     def get(self, path: str, query: Query, *, second: int) -> Reply:
         """Answer a GET; unknown routes and objects are 404, bad values 400."""
@@ -45,9 +63,8 @@ class StandIn:
 
     def post(self, path: str, body: bytes, *, second: int) -> Reply:
         """Answer a POST: books of up to 500 tokens; unknown or closed ones are left out."""
-        posted = POSTS.get(path)
-        if posted is not None:
-            return reply_of(posted(self.world, body, second))
+        if path == "/rpc":
+            return reply_of(node.rpc(self.world, body, second, self.exchange))
         if path != "/clob/books":
             return Reply(status=404, body={"error": f"no route {path}"})
         try:
@@ -82,7 +99,10 @@ class StandIn:
         happening, child, outcome = self._token(token, second)
         if second >= happening.closed_at:
             raise UnknownMarket("No orderbook exists for the requested token id")
-        return shapes.book(happening, child, outcome, second)
+        levels = None
+        if self.exchange is not None:
+            levels = public.shown(self.exchange, Listed(happening, child), second)
+        return shapes.book(happening, child, outcome, second, levels=levels)
 
     def events_keyset(self, query: Query, second: int) -> dict[str, Any]:
         """Events page by page; of the slugs asked for where there are any."""
@@ -193,7 +213,6 @@ class StandIn:
 
 
 SERVICES: dict[str, Answer] = {**data_service.ROUTES, **exchanges.ROUTES, **feeds.ROUTES}
-POSTS: dict[str, Posted] = {**node.POSTS}
 Exact = Callable[[StandIn, Query, int], Any]
 ByKey = Callable[[StandIn, str, int], Any]
 EXACT: dict[str, Exact] = {

@@ -1,8 +1,9 @@
-"""The whole suite: on SQLite, then on PostgreSQL with Redis, with one coverage figure over both.
+"""The whole suite: on SQLite, then on PostgreSQL with Redis.
 
     python -m tests.suite [pytest arguments]
 
 Its last lines say what could not be used; with REQUIRE_SERVICES=1 anything missing is a failure.
+With TRACE=1 (`make coverage`) the tests are traced, and areas below their threshold fail.
 """
 
 import json
@@ -14,9 +15,10 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.support import services
+from tests.support import local_chain, services
 
 ROOT = Path(__file__).resolve().parent.parent
+TRACED = os.environ.get("TRACE", "") == "1"
 TOTAL, STRICT = 85.0, 95.0
 STRICT_AREAS = ("risk/", "trading/", "config/kernel/")
 KERNEL = "tests/kernel"  # of what runs on the second database only this is traced
@@ -36,7 +38,7 @@ def main(arguments: list[str]) -> int:
             _say(f"— the suite on {name} —")
             if not _passed(name, environment, Path(scratch), arguments):
                 failed.append(f"tests on {name}")
-        if not arguments:
+        if TRACED and not arguments:
             failed += _coverage(Path(scratch))
     return _verdict(failed, missing)
 
@@ -54,6 +56,10 @@ def _servers(stack: ExitStack, missing: list[str]) -> dict[str, str]:
             found[variable] = stack.enter_context(service())
         except (services.Unavailable, subprocess.CalledProcessError, TimeoutError) as lacking:
             missing.append(str(lacking))
+    try:
+        local_chain.binary()
+    except services.Unavailable as lacking:
+        missing.append(str(lacking))
     if shutil.which("chromium") is None:
         missing.append("browser tests: install chromium")
     if not os.environ.get("HISTORY_DIR"):
@@ -62,10 +68,10 @@ def _servers(stack: ExitStack, missing: list[str]) -> dict[str, str]:
 
 
 def _passed(name: str, environment: dict[str, str], scratch: Path, arguments: list[str]) -> bool:
-    """Run the tests on one database; coverage is traced where all of them run.
+    """Run the tests on one database.
 
-    What differs between databases lies in the kernel: on the second one its own tests are traced,
-    and the others run at full speed.
+    What differs between databases lies in the kernel: where coverage is asked for, on the second
+    one only its tests are traced.
     """
     state = scratch / f"state_{name}"
     state.mkdir()
@@ -78,8 +84,8 @@ def _passed(name: str, environment: dict[str, str], scratch: Path, arguments: li
         "DATABASE_TESTS_ONLY": "1" if second else "",
     }
     own |= _compiled()
-    traced = ["--cov", "--cov-report="]
-    runs = [[*traced, KERNEL], [f"--ignore={KERNEL}"]] if second else [traced]
+    traced = ["--cov", "--cov-report="] if TRACED else []
+    runs = [[*traced, KERNEL], [f"--ignore={KERNEL}"]] if second and TRACED else [traced]
     codes = [
         subprocess.run(
             [sys.executable, "-m", "pytest", *PARALLEL, *words],

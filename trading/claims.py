@@ -31,7 +31,18 @@ def take(intent: TradeIntent, *, as_of: datetime) -> Claim:
     except IntegrityError as refused:
         if not _held(intent, epoch):
             raise
-        raise AlreadyHeld(f"Already have a claim on {market.question}") from refused
+        raise AlreadyHeld(
+            f"Already have a claim on {market.question}; wait until what holds it has ended"
+        ) from refused
+
+
+def is_held(intent: TradeIntent) -> bool:
+    """Whether the intent's market is claimed for its outcome, or for its group of both."""
+    here = {"mode": intent.mode, "wallet": intent.wallet, "market_id": intent.market_id}
+    held = Claim.objects.filter(**here, released_at__isnull=True)
+    if intent.group_id is None:
+        held = held.filter(outcome_index=intent.outcome.index)
+    return held.exists()
 
 
 def _held(intent: TradeIntent, epoch: datetime | None) -> bool:

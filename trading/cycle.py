@@ -1,10 +1,11 @@
-"""The trading part of a cycle: value, decide, send, settle, mark."""
+"""The trading part of a cycle: value, exit, decide, send, settle, mark, look for arbitrage."""
 
 from collections.abc import Mapping
 from datetime import datetime
 
 from config.kernel.clocks import Clock, given
-from trading import decide, ledger, portfolio, redeem, signals, submit
+from trading import decide, exits, ledger, portfolio, redeem, signals, submit
+from trading.arbitrage import groups, opportunities
 from trading.market_data import Refresh
 from trading.models import Position
 from trading.settings import TradingSettings
@@ -24,18 +25,25 @@ def run(
     if ledger.open_books(mode, as_of=as_of) is not None:
         portfolio.mark_first(mode, as_of=as_of)
     valued = signals.find(as_of=now())
+    sold = exits.run(as_of=now(), refresh=refresh, clock=clock)
     intents = decide.run(as_of=now(), refresh=refresh, clock=clock)
+    moved = groups.follow(as_of=now(), refresh=refresh, clock=clock)
     report = submit.run(as_of=now(), venues=venues, clock=clock)
     redeemed = redeem.run(as_of=now())
     marked = mark(as_of=now())
+    # Last: a failure here holds up nothing else, and legs go out with the next sweep.
+    begun = opportunities.run(as_of=now(), refresh=refresh, clock=clock)
     return {
         "signals": valued,
+        "exits": sold,
         "intents": intents,
         "expired": report.expired,
         "orders": report.sent,
         "fills": report.fills,
         "redeemed": redeemed,
         "marked": marked,
+        "groups": begun,
+        "groups_moved": moved,
     }
 
 

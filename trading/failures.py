@@ -13,8 +13,11 @@ from trading.models import Order
 ACTOR = "order watch"
 DECISION_FAILED = "decision.failed"
 NEVER_ACCEPTED = Q(status=Order.Status.REJECTED) | Q(
-    status__in=(Order.Status.CANCELED, Order.Status.UNKNOWN), venue_order_id__isnull=True
+    status__in=(Order.Status.CANCELED, Order.Status.UNKNOWN),
+    acknowledged_at__isnull=True,
+    attempts__gt=0,
 )
+"""Handed in and not taken; what a halt or a restricted venue kept from being sent is no failure."""
 
 
 def note_decision(mode: str, failure: Exception, *, signal_id: int, as_of: datetime) -> None:
@@ -44,10 +47,15 @@ def look(mode: str, *, as_of: datetime) -> None:
         halts.release(halt, actor=ACTOR, reason="its cause is gone", as_of=as_of)
 
 
+def counts(order: Order) -> bool:
+    """Whether the order, as it stands by now, is one that no venue took."""
+    return Order.objects.filter(NEVER_ACCEPTED, pk=order.pk).exists()
+
+
 def consecutive(mode: str) -> int:
     """Orders no venue took and decisions that raised, since one was taken or a person looked."""
     orders = Order.objects.filter(mode=mode)
-    taken = orders.exclude(NEVER_ACCEPTED).filter(venue_order_id__isnull=False)
+    taken = orders.exclude(NEVER_ACCEPTED).filter(acknowledged_at__isnull=False)
     seen = (
         taken.aggregate(at=Max("created_at"))["at"],
         _halts("ORDER_FAILURES", mode).aggregate(at=Max("released_at"))["at"],

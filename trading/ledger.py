@@ -1,18 +1,30 @@
-"""The ledger: balanced moves of dollars, each booked once, and balances as sums over them."""
+"""The ledger: balanced moves of dollars, each booked once, and balances as sums over them.
+
+A reservation is a pending move: `reserve` puts dollars aside (CASH → RESERVED), what an order buys
+posts it (RESERVED → POSITIONS, FEES), `release` voids the rest (RESERVED → CASH). A booking that
+turned out never to have happened is voided by its reverse, under the key that it was booked with
+and `:void`. Every transfer names its `kind`, so that `flows` tells where each dollar came from.
+
+Sums over all transfers grow with history, so `LedgerBalance` keeps them: one row a ledger, moved in
+the transaction that writes the transfer, in whole millionths. `drift` compares the two.
+"""
 
 from datetime import datetime
 from decimal import Decimal
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet, Sum
+from django.db.models import F, QuerySet, Sum
 
-from config.kernel import units
-from config.kernel.modes import Mode
-from trading.models import MAIN_WALLET, Account, Transfer
+from config.kernel import locks, units
+from config.kernel.modes import SIMULATED
+from config.kernel.units import ZERO
+from trading.models import MAIN_WALLET, Account, LedgerBalance, Transfer
 from trading.settings import TradingSettings
 
-ZERO = Decimal(0)
-SIMULATED = (Mode.PAPER, Mode.DEMO)
+COLUMN = {account: account.value.lower() for account in Account}
+"""Account → its column of `LedgerBalance`."""
+
+ADJUSTMENT, DEPOSIT, VOID = "adjustment", "deposit", "void"
 
 
 class KeyReused(RuntimeError):
@@ -50,6 +62,7 @@ def post(
     try:
         with transaction.atomic():
             row.save(force_insert=True)
+            _carry(row)
     except IntegrityError:
         first: Transfer | None = Transfer.objects.filter(key=key).first()
         if first is None:
@@ -67,8 +80,41 @@ def post_if_any(key: str, *, amount: Decimal, **move: object) -> Transfer | None
     return post(key, amount=amount, **move) if amount > ZERO else None  # type: ignore[arg-type]
 
 
+def void(row: Transfer, *, as_of: datetime, back_to: str = "") -> Transfer:
+    """Book the reverse of a transfer, once; `back_to` where its dollars belong elsewhere now."""
+    return post(
+        f"{row.key}:void",
+        debit=row.credit,
+        credit=back_to or row.debit,
+        amount=row.amount,
+        kind=VOID,
+        mode=row.mode,
+        wallet=row.wallet,
+        market_id=row.market_id,
+        as_of=as_of,
+    )
+
+
 def _content(row: Transfer) -> tuple[object, ...]:
     return row.mode, row.wallet, row.debit, row.credit, row.amount, row.kind, row.market_id
+
+
+def _carry(row: Transfer) -> None:
+    """Move the kept balances with the transfer that was just written."""
+    amount = units.to_micro(units.decimal(row.amount))
+    debit, credit = COLUMN[Account(row.debit)], COLUMN[Account(row.credit)]
+    kept = LedgerBalance.objects.filter(mode=row.mode, wallet=row.wallet)
+    moves = {debit: F(debit) - amount, credit: F(credit) + amount}
+    if kept.update(**moves):
+        return
+    # The first transfer of a ledger, or of one that is older than its kept balances.
+    locks.hold(f"ledger:{row.mode}:{row.wallet}")
+    if not kept.update(**moves):
+        LedgerBalance.objects.create(
+            mode=row.mode,
+            wallet=row.wallet,
+            **_columns(summed(mode=row.mode, wallet=row.wallet)),
+        )
 
 
 def balance(
@@ -86,17 +132,79 @@ def balance(
 def balances(
     *, mode: str, as_of: datetime, wallet: str = MAIN_WALLET, market_id: int | None = None
 ) -> dict[Account, Decimal]:
-    """Every account of one ledger; the balances sum to zero. `market_id` narrows to one market."""
-    rows = Transfer.objects.filter(mode=mode, wallet=wallet, posted_at__lte=as_of)
-    return _totals(rows if market_id is None else rows.filter(market_id=market_id))
+    """Every account of one ledger; the balances sum to zero. `market_id` narrows to one market.
+
+    Counted back from those of now, so the cost grows with what came after `as_of` alone.
+    """
+    now = standing(mode=mode, wallet=wallet, market_id=market_id)
+    later = _totals(
+        _rows(mode, wallet, market_id).filter(posted_at__gt=as_of),
+    )
+    return {account: now[account] - later[account] for account in Account}
 
 
 def standing(
     *, mode: str, wallet: str = MAIN_WALLET, market_id: int | None = None
 ) -> dict[Account, Decimal]:
     """Every account with all that is booked: what goes with positions, which know no past."""
-    rows = Transfer.objects.filter(mode=mode, wallet=wallet)
-    return _totals(rows if market_id is None else rows.filter(market_id=market_id))
+    if market_id is None:
+        kept = LedgerBalance.objects.filter(mode=mode, wallet=wallet).first()
+        if kept is not None:
+            return _amounts(kept)
+    return summed(mode=mode, wallet=wallet, market_id=market_id)
+
+
+def summed(
+    *, mode: str, wallet: str = MAIN_WALLET, market_id: int | None = None
+) -> dict[Account, Decimal]:
+    """Every account, added up from its transfers: the truth, at a cost that grows with them."""
+    return _totals(_rows(mode, wallet, market_id))
+
+
+def flows(
+    *, mode: str, wallet: str = MAIN_WALLET, market_id: int | None = None
+) -> dict[str, Decimal]:
+    """Kind → dollars that were ever moved under it."""
+    rows = _rows(mode, wallet, market_id).values_list("kind").annotate(Sum("amount"))
+    return {kind: units.decimal(amount) for kind, amount in rows}
+
+
+def wallets(mode: str) -> list[str]:
+    """The wallets that a mode's ledgers belong to."""
+    kept = LedgerBalance.objects.filter(mode=mode).values_list("wallet", flat=True)
+    return sorted(kept)
+
+
+def drift(mode: str) -> list[tuple[str, Account, Decimal, Decimal]]:
+    """Wallet, account, kept and summed balance, wherever these two differ."""
+    return [
+        (kept.wallet, account, amounts[account], exact[account])
+        for kept in LedgerBalance.objects.filter(mode=mode).order_by("wallet")
+        if (amounts := _amounts(kept)) != (exact := summed(mode=mode, wallet=kept.wallet))
+        for account in Account
+        if amounts[account] != exact[account]
+    ]
+
+
+@transaction.atomic
+def carry_anew(mode: str) -> None:
+    """Write the kept balances of a mode from its transfers; call it under the mode's lock."""
+    for kept in LedgerBalance.objects.select_for_update(of=("self",)).filter(mode=mode):
+        columns = _columns(summed(mode=mode, wallet=kept.wallet))
+        LedgerBalance.objects.filter(pk=kept.pk).update(**columns)
+
+
+def _rows(mode: str, wallet: str, market_id: int | None) -> QuerySet[Transfer]:
+    rows: QuerySet[Transfer] = Transfer.objects.filter(mode=mode, wallet=wallet)
+    return rows if market_id is None else rows.filter(market_id=market_id)
+
+
+def _amounts(kept: LedgerBalance) -> dict[Account, Decimal]:
+    return {account: units.from_micro(getattr(kept, name)) for account, name in COLUMN.items()}
+
+
+def _columns(totals: dict[Account, Decimal]) -> dict[str, int]:
+    return {COLUMN[account]: units.to_micro(amount) for account, amount in totals.items()}
 
 
 def _totals(rows: QuerySet[Transfer]) -> dict[Account, Decimal]:
@@ -122,7 +230,7 @@ def open_books(mode: str, *, as_of: datetime) -> Transfer | None:
         debit=Account.EXTERNAL,
         credit=Account.CASH,
         amount=TradingSettings.objects.current(as_of=as_of).as_config().starting_cash,
-        kind="deposit",
+        kind=DEPOSIT,
         mode=mode,
         as_of=as_of,
     )

@@ -8,7 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
 from config.kernel.units import ZERO
 from markets import queries as market_queries
@@ -18,7 +18,7 @@ from risk import equity, halts
 from risk.core.drawdown import Figures
 from risk.models import EquityPoint
 from trading import portfolio as books
-from trading.models import Approval, Fill, Position, Signal, TradeIntent
+from trading.models import Position, Signal, TradeIntent
 
 FunnelRow = tuple[str, str, int]
 MARKETS, FORECASTS, ORDERS = "markets", "forecasts", "orders"
@@ -58,7 +58,7 @@ def funnel(*, since: datetime, as_of: datetime) -> list[FunnelRow]:
         as_of__gt=since, prediction__as_of__gt=since, prediction__as_of__lte=as_of
     )
     made = TradeIntent.objects.filter(signal__in=signals)
-    approved = made.filter(Exists(Approval.objects.filter(intent=OuterRef("pk"), approved=True)))
+    approved = made.filter(pk__in=_with_every_yes(made).values("pk"))
     return [
         ("universe", "", unfinished.filter(tracked=True).count()),
         *_ranked("filtered", _counts(filtered, "filter_reason")),
@@ -102,6 +102,12 @@ def _stopped_at_the_gate(signals: QuerySet[Signal]) -> Counter[str]:
     return counts
 
 
+def _with_every_yes(made: QuerySet[TradeIntent]) -> QuerySet[TradeIntent]:
+    """Intents that everybody who had to said yes to: a rule, one person, or two."""
+    said = made.annotate(yeses=Count("approval", filter=Q(approval__approved=True)))
+    return said.filter(yeses__gt=0, yeses__gte=F("approvals_needed"))
+
+
 def _unapproved(made: QuerySet[TradeIntent], approved: QuerySet[TradeIntent]) -> Counter[str]:
     """Intents that nobody approved: waiting for a person, rejected, expired."""
     left = made.exclude(pk__in=approved.values("pk"))
@@ -142,11 +148,6 @@ class Portfolio:
     held: tuple[Held, ...]
 
     @property
-    def free_cash(self) -> Decimal:
-        """Cash without reservations."""
-        return self.figures.cash - self.figures.reserved
-
-    @property
     def equity(self) -> Decimal:
         """Cash + payouts due + marks: the figure of charts, not of risk."""
         marks = sum((p.mark for p in self.figures.positions), ZERO)
@@ -178,13 +179,3 @@ def open_positions(mode: str, *, as_of: datetime) -> list[Held]:
         Held(position=p, mark=value.mid, liquidation=value.liquidation)
         for p, value in zip(rows, values, strict=True)
     ]
-
-
-def recent_fills(mode: str, *, as_of: datetime, limit: int) -> list[Fill]:
-    """The newest executions of a mode."""
-    rows = Fill.objects.filter(mode=mode, received_at__lte=as_of)
-    return list(
-        rows.select_related("order__market", "order__outcome").order_by("-received_at", "-id")[
-            :limit
-        ]
-    )

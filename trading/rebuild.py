@@ -1,8 +1,11 @@
-"""Positions computed afresh from fills and redemptions, and where the stored ones differ."""
+"""What is kept, computed afresh from facts, and where the two differ.
+
+Positions come from fills that happened, conversions and payouts; balances from transfers.
+"""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -11,8 +14,13 @@ from django.db import transaction
 from django.db.models import Q, Sum
 
 from config.kernel import locks, units
+from config.kernel.modes import STORED_MODES
 from config.kernel.units import ZERO
-from trading.models import Account, Fill, Position, Redemption, Side, Transfer
+from markets.models import Outcome
+from trading import facts, ledger
+from trading.core import holdings
+from trading.core.holdings import Held
+from trading.models import Account, Conversion, Position, Redemption, Transfer
 
 log = structlog.get_logger()
 
@@ -22,51 +30,25 @@ Key = tuple[str, str, int]
 MarketKey = tuple[str, str, int]
 """Mode, wallet, market."""
 
-COLUMNS = ("shares", "cost", "realised", "fees")
+COLUMNS = ("shares", "cost", "booked", "realised", "fees")
 
 
-@dataclass(slots=True, kw_only=True)
-class Sums:
-    """A position as its facts tell it; `booked` is the cost of its shares without fees."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computed:
+    """A position as its facts tell it, and when the last of them was booked."""
 
     market_id: int
-    opened_at: datetime
-    shares: Decimal = ZERO
-    cost: Decimal = ZERO
-    realised: Decimal = ZERO
-    fees: Decimal = ZERO
-    booked: Decimal = ZERO
-    closed_at: datetime | None = field(default=None)
-
-    def bought(self, fill: Fill) -> None:
-        """Add one buy."""
-        if self.shares == ZERO:
-            self.opened_at = fill.received_at
-        self.shares += fill.shares
-        notional = units.pay(fill.price * fill.shares)
-        self.cost += notional + fill.fee
-        self.booked += notional
-        self.fees += fill.fee
-        self.closed_at = None
-
-    def left(self, shares: Decimal, proceeds: Decimal, at: datetime) -> None:
-        """Take shares away for `proceeds`; more than there are leave none."""
-        gone = min(shares, self.shares)
-        part = gone / self.shares if self.shares else ZERO
-        paid = units.decimal(self.cost * part)
-        self.booked -= units.decimal(self.booked * part)
-        self.shares -= gone
-        self.cost -= paid
-        self.realised += proceeds - paid
-        self.closed_at = at if self.shares == ZERO else None
+    held: Held
+    changed_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One column of one position that is not what its facts say.
+    """One column of one position, or one account of one ledger, that is not what its facts say.
 
-    Besides the columns: `booked`, what the ledger holds for the position's market; `redeemed`, a
-    payout of shares that no fill explains. Neither can be written: a person has to look.
+    Besides the columns and accounts: `booked` of a market, what the ledger holds for it, and
+    `redeemed`, a payout of shares that nothing explains. These two cannot be written: a person has
+    to look.
     """
 
     mode: str
@@ -74,24 +56,7 @@ class Difference:
     column: str
     stored: Decimal | None
     computed: Decimal | None
-
-
-def positions(*, apply: bool, as_of: datetime) -> list[Difference]:
-    """Compare every position with its facts; with `apply`, write what the facts say."""
-    with transaction.atomic():
-        for mode in sorted(set(Fill.objects.values_list("mode", flat=True))):
-            locks.hold(f"portfolio:{mode}")
-        found, computed = _compare(ALL, Position.objects.all())
-        if apply and found:
-            _write(computed, as_of=as_of)
-    return found
-
-
-def differences(*, mode: str, market_ids: Collection[int]) -> list[Difference]:
-    """Compare the positions of one mode on these markets; call it under the mode's lock."""
-    stored = Position.objects.filter(mode=mode, market_id__in=market_ids)
-    found, _computed = _compare(_FactsOf(mode=mode, market_ids=market_ids), stored)
-    return found
+    wallet: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +76,57 @@ class _FactsOf:
 ALL = _FactsOf()
 
 
+def everything(*, apply: bool, as_of: datetime) -> list[Difference]:
+    """Compare positions and kept balances with their facts; with `apply`, write what these say."""
+    with transaction.atomic():
+        locks.hold(*(f"portfolio:{mode}" for mode in STORED_MODES))
+        found = [*balances(), *_positions(apply=apply, as_of=as_of)]
+        if apply:
+            for mode in STORED_MODES:
+                ledger.carry_anew(mode)
+    return found
+
+
+def positions(*, apply: bool, as_of: datetime) -> list[Difference]:
+    """Compare every position with its facts; with `apply`, write what the facts say."""
+    with transaction.atomic():
+        locks.hold(*(f"portfolio:{mode}" for mode in STORED_MODES))
+        return _positions(apply=apply, as_of=as_of)
+
+
+def _positions(*, apply: bool, as_of: datetime) -> list[Difference]:
+    found, computed = _compare(ALL, Position.objects.all())
+    if apply and found:
+        _write(computed, as_of=as_of)
+    return found
+
+
+def balances() -> list[Difference]:
+    """Kept balances that are not the sums of their transfers."""
+    return [
+        Difference(
+            mode=mode,
+            wallet=wallet,
+            outcome_id=0,
+            column=f"balance of {account.value}",
+            stored=kept,
+            computed=exact,
+        )
+        for mode in STORED_MODES
+        for wallet, account, kept, exact in ledger.drift(mode)
+    ]
+
+
+def differences(*, mode: str, market_ids: Collection[int]) -> list[Difference]:
+    """Compare the positions of one mode on these markets; call it under the mode's lock."""
+    stored = Position.objects.filter(mode=mode, market_id__in=market_ids)
+    found, _computed = _compare(_FactsOf(mode=mode, market_ids=market_ids), stored)
+    return found
+
+
 def _compare(
     which: _FactsOf, stored: Iterable[Position]
-) -> tuple[list[Difference], dict[Key, Sums]]:
+) -> tuple[list[Difference], dict[Key, Computed]]:
     computed, unexplained = _from_facts(which)
     found = [
         *_differences(computed, stored),
@@ -123,59 +136,83 @@ def _compare(
     return found, computed
 
 
-def from_facts(which: _FactsOf = ALL) -> dict[Key, Sums]:
-    """Every position that fills ever opened, with redemptions applied in order of time."""
+def from_facts(which: _FactsOf = ALL) -> dict[Key, Computed]:
+    """Every position that facts ever opened."""
     computed, _unexplained = _from_facts(which)
     return computed
 
 
-def _from_facts(which: _FactsOf) -> tuple[dict[Key, Sums], list[Difference]]:
-    """The positions, and the payouts of shares that no fill explains."""
-    sums: dict[Key, Sums] = {}
+def _from_facts(which: _FactsOf) -> tuple[dict[Key, Computed], list[Difference]]:
+    """The positions, and the payouts of shares that nothing explains."""
+    told: dict[Key, list[facts.Dated]] = defaultdict(list)
+    markets: dict[Key, int] = {}
+    for key, market_id, dated in (*_fills(which), *_conversions(which)):
+        told[key].append(dated)
+        markets[key] = market_id
     unexplained: list[Difference] = []
-    # A payout follows the fills of its instant: only what was bought can be paid out.
-    for at, _after, _number, fact in sorted(_facts(which), key=lambda f: f[:3]):
-        if isinstance(fact, Redemption):
-            unexplained += _redeem(sums, fact, at)
-            continue
-        order = fact.order
-        key = (order.mode, order.wallet, order.outcome_id)
-        position = sums.setdefault(key, Sums(market_id=order.market_id, opened_at=at))
-        if order.side == Side.BUY:
-            position.bought(fact)
+    for paid in _payouts(which):
+        key_of_it, difference = _of_payout(paid, told, markets)
+        if difference is not None:
+            unexplained.append(difference)
         else:
-            position.fees += fact.fee
-            position.left(fact.shares, units.receive(fact.price * fact.shares) - fact.fee, at)
-    return sums, unexplained
+            told[key_of_it].append(facts.dated_payout(paid))
+    return {key: _computed(markets[key], rows) for key, rows in told.items()}, unexplained
 
 
-def _facts(which: _FactsOf) -> Iterable[tuple[datetime, bool, int, Fill | Redemption]]:
-    trades = Fill.objects.filter(which.where("order__"))
-    for fill in trades.select_related("order"):
-        yield fill.received_at, False, fill.pk, fill
-    payouts = Redemption.objects.filter(which.where(), status=Redemption.Status.PAID)
-    for paid in payouts:
-        yield paid.paid_at or paid.created_at, True, paid.pk, paid
+def _computed(market_id: int, rows: list[facts.Dated]) -> Computed:
+    in_order = facts.in_order(rows)
+    return Computed(market_id=market_id, held=holdings.fold(in_order), changed_at=in_order[-1].at)
 
 
-def _redeem(sums: Mapping[Key, Sums], paid: Redemption, at: datetime) -> Iterator[Difference]:
-    """Take what was paid out from the one position of its market that had it."""
-    of_market = {
-        key: position
-        for key, position in sums.items()
-        if (*key[:2], position.market_id) == (paid.mode, paid.wallet, paid.market_id)
-    }
-    exact = [x for x in of_market.values() if x.shares == paid.shares]
-    enough = exact or [x for x in of_market.values() if x.shares > paid.shares]
-    if len(enough) == 1 or exact:
-        enough[0].left(paid.shares, paid.payout, at)
-        return
-    yield Difference(
+def _fills(which: _FactsOf) -> Iterator[tuple[Key, int, facts.Dated]]:
+    rows = facts.happened().filter(which.where("order__")).select_related("order")
+    for fill in rows:
+        order = fill.order
+        yield (order.mode, order.wallet, order.outcome_id), order.market_id, facts.dated_fill(fill)
+
+
+def _conversions(which: _FactsOf) -> Iterator[tuple[Key, int, facts.Dated]]:
+    rows = list(Conversion.objects.filter(which.where()))
+    outcomes = Outcome.objects.filter(market_id__in={row.market_id for row in rows})
+    sides: dict[int, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        sides[outcome.market_id].append(outcome)
+    for row in rows:
+        for outcome in sides[row.market_id]:
+            dated = facts.dated_conversion(row, index=outcome.index)
+            yield (row.mode, row.wallet, outcome.pk), row.market_id, dated
+
+
+def _payouts(which: _FactsOf) -> Iterable[Redemption]:
+    paid = Redemption.objects.filter(which.where(), status=Redemption.Status.PAID)
+    return sorted(paid, key=lambda row: facts.dated_payout(row)[0])
+
+
+def _of_payout(
+    paid: Redemption, told: Mapping[Key, list[facts.Dated]], markets: Mapping[Key, int]
+) -> tuple[Key, Difference | None]:
+    """Whose shares a payout was for; a difference where nobody had them.
+
+    Rows that are older than the column do not say: then it is the side that had them.
+    """
+    here = [
+        key
+        for key, market_id in markets.items()
+        if (*key[:2], market_id) == (paid.mode, paid.wallet, paid.market_id)
+        and paid.outcome_id in {None, key[2]}
+    ]
+    had = {key: holdings.fold(facts.in_order(told[key])).shares for key in here}
+    exact = [key for key, shares in had.items() if shares == paid.shares]
+    enough = exact or [key for key, shares in had.items() if shares > paid.shares]
+    if exact or len(enough) == 1:
+        return enough[0], None
+    return ("", "", 0), Difference(
         mode=paid.mode,
-        outcome_id=next((key[2] for key in of_market), 0),
+        wallet=paid.wallet,
+        outcome_id=paid.outcome_id or next((key[2] for key in here), 0),
         column="redeemed",
         stored=paid.shares,
-        computed=max((x.shares for x in of_market.values()), default=None),
+        computed=max(had.values(), default=None),
     )
 
 
@@ -192,69 +229,84 @@ def _booked(which: _FactsOf) -> dict[MarketKey, Decimal]:
 
 
 def _unlike_the_ledger(
-    computed: Mapping[Key, Sums], booked: Mapping[MarketKey, Decimal]
+    computed: Mapping[Key, Computed], booked: Mapping[MarketKey, Decimal]
 ) -> Iterator[Difference]:
     """Markets whose cost in the ledger is not that of the shares which their facts leave."""
     costs: dict[MarketKey, Decimal] = defaultdict(lambda: ZERO)
     outcomes: dict[MarketKey, int] = {}
     for (mode, wallet, outcome_id), position in computed.items():
-        costs[mode, wallet, position.market_id] += position.booked
+        costs[mode, wallet, position.market_id] += position.held.booked
         outcomes.setdefault((mode, wallet, position.market_id), outcome_id)
     for key in sorted(costs.keys() | booked.keys()):
         ours, theirs = booked.get(key, ZERO), costs.get(key, ZERO)
         if ours != theirs:
             yield Difference(
                 mode=key[0],
+                wallet=key[1],
                 outcome_id=outcomes.get(key, 0),
-                column="booked",
+                column="booked for the market",
                 stored=ours,
                 computed=theirs,
             )
 
 
-def _differences(computed: dict[Key, Sums], rows: Iterable[Position]) -> Iterable[Difference]:
+def _differences(
+    computed: Mapping[Key, Computed], rows: Iterable[Position]
+) -> Iterator[Difference]:
     stored = {(p.mode, p.wallet, p.outcome_id): p for p in rows}
     for key in sorted(stored.keys() | computed.keys()):
         mine, theirs = stored.get(key), computed.get(key)
         for column in COLUMNS:
-            before = None if mine is None else getattr(mine, column)
-            after = None if theirs is None else getattr(theirs, column)
+            before = None if mine is None else _kept(mine, column)
+            after = None if theirs is None else getattr(theirs.held, column)
             if (before or ZERO) != (after or ZERO):
                 yield Difference(
-                    mode=key[0], outcome_id=key[2], column=column, stored=before, computed=after
+                    mode=key[0],
+                    wallet=key[1],
+                    outcome_id=key[2],
+                    column=column,
+                    stored=before,
+                    computed=after,
                 )
 
 
-def _write(computed: dict[Key, Sums], *, as_of: datetime) -> None:
-    held = {(p.mode, p.wallet, p.outcome_id): p.shares for p in Position.objects.all()}
+def _kept(row: Position, column: str) -> Decimal:
+    """A column as it counts: of a position without shares nothing is booked."""
+    if column == "booked" and row.shares == ZERO:
+        return ZERO
+    value: Decimal = getattr(row, column)
+    return value
+
+
+def _write(computed: Mapping[Key, Computed], *, as_of: datetime) -> None:
+    rows = {(p.mode, p.wallet, p.outcome_id): p for p in Position.objects.all()}
     paid_out = set(
         Redemption.objects.filter(status=Redemption.Status.PAID).values_list(
             "mode", "wallet", "market_id"
         )
     )
-    for key, sums in computed.items():
+    for key, position in computed.items():
         mode, wallet, outcome_id = key
-        more = sums.shares > held.get(key, ZERO)
-        if more and (mode, wallet, sums.market_id) in paid_out:
+        stored = rows[key].shares if key in rows else ZERO
+        if position.held.shares > stored and (mode, wallet, position.market_id) in paid_out:
             # Shares of a market that has paid out would be paid out once more.
-            log.error("rebuild.refused", mode=mode, outcome_id=outcome_id, shares=str(sums.shares))
+            shares = str(position.held.shares)
+            log.error("rebuild.refused", mode=mode, outcome_id=outcome_id, shares=shares)
             continue
         Position.objects.update_or_create(
             mode=mode,
             wallet=wallet,
             outcome_id=outcome_id,
             defaults={
-                "market_id": sums.market_id,
-                "opened_at": sums.opened_at,
-                "closed_at": sums.closed_at,
-                **{column: getattr(sums, column) for column in COLUMNS},
+                "market_id": position.market_id,
+                "opened_at": position.held.opened_at or position.changed_at,
+                "closed_at": position.held.closed_at,
+                "changed_at": position.changed_at,
+                **{column: getattr(position.held, column) for column in COLUMNS},
             },
         )
-    strangers = [
-        p for p in Position.objects.all() if (p.mode, p.wallet, p.outcome_id) not in computed
-    ]
-    for position in strangers:
-        # No fill ever opened it: it never was.
-        Position.objects.filter(pk=position.pk).update(
-            shares=ZERO, cost=ZERO, realised=ZERO, fees=ZERO, closed_at=as_of
+    for position_id in [row.pk for key, row in rows.items() if key not in computed]:
+        # No fact ever opened it: it never was.
+        Position.objects.filter(pk=position_id).update(
+            **dict.fromkeys(COLUMNS, ZERO), closed_at=as_of
         )

@@ -1,24 +1,33 @@
 """What every new forecast is worth against the book of now."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
 import structlog
+from django.db.models import Count
 from numpy.typing import NDArray
 
 from markets import queries as market_queries
+from markets import wallets
 from markets.core.book import Book
 from markets.models import Market
 from predictions.core.contracts import Forecasts
-from predictions.models import Horizon, Prediction
+from predictions.models import Horizon, Prediction, PredictionSettings
 from risk.models import RiskLimits
+from trading import horizons
+from trading.core import baseline
+from trading.core.consensus import Views
+from trading.core.contracts import TradingConfig
 from trading.core.edge import PRICE_SOURCE, Signals, Tops, asks_and_depths, signals
+from trading.core.reasons import Reason
 from trading.models import Signal
 from trading.settings import TradingSettings
 
 log = structlog.get_logger()
 NAN = float("nan")
+BASELINE_SOURCE = "BASELINE"
 CHUNK = 1000
 
 
@@ -32,7 +41,13 @@ def find(*, as_of: datetime) -> int:
     market_ids = list(dict.fromkeys(p.market_id for p in fresh))
     tops = _tops(market_ids, within=config.depth_within, as_of=as_of)
     rows_of = np.searchsorted(np.sort(market_ids), [p.market_id for p in fresh])
-    found = signals(_forecasts(fresh), tops.take(np.argsort(market_ids)[rows_of]), config)
+    met = tops.take(np.argsort(market_ids)[rows_of])
+    moods = _moods(fresh, config, as_of=as_of)
+    forecasts = _forecasts(fresh)
+    if config.baseline and not PredictionSettings.objects.newest().enable_ml:
+        forecasts = _explained(forecasts, fresh, met, moods, config)
+    views = Views(mood=moods, asked=_asked(fresh, config, as_of=as_of))
+    found = signals(forecasts, met, config, views)
     rows = [
         Signal(
             prediction=prediction,
@@ -48,6 +63,17 @@ def find(*, as_of: datetime) -> int:
     return len(rows)
 
 
+def stopped_by(*, since: datetime, as_of: datetime) -> list[tuple[str, int]]:
+    """What stopped the signals of (since, as_of] before the gate, the most frequent reason first.
+
+    The first entry names why nothing trades where every signal died.
+    """
+    rows = Signal.objects.filter(as_of__gt=since, as_of__lte=as_of)
+    dead = rows.exclude(reason=Reason.PASSED.value).order_by().values_list("reason")
+    counts = dead.annotate(count=Count("pk"))
+    return sorted(counts, key=lambda row: (-row[1], row[0]))
+
+
 def _unvalued(*, as_of: datetime) -> list[Prediction]:
     """Forecasts of outcomes, young enough to act on, that nobody has valued."""
     oldest = RiskLimits.objects.current(as_of=as_of).max_prediction_age_s
@@ -60,6 +86,51 @@ def _unvalued(*, as_of: datetime) -> list[Prediction]:
         )
         .only("market_id", "as_of", "price", "probability", "sigma", "source")
         .order_by("id")
+    )
+
+
+def _moods(
+    rows: Sequence[Prediction], config: TradingConfig, *, as_of: datetime
+) -> NDArray[np.float64]:
+    """The cohort's mood about each row's market; NaN where nobody knows, or nobody asks."""
+    if not (config.require_consensus or config.baseline):
+        return np.full(len(rows), NAN)
+    asked = [p.market_id for p in rows]
+    return wallets.moods(asked, cohort=config.mood_cohort, as_of=as_of)
+
+
+def _asked(
+    rows: Sequence[Prediction], config: TradingConfig, *, as_of: datetime
+) -> NDArray[np.bool_]:
+    """Rows whose horizon requires the consent of a cohort."""
+    if not config.require_consensus:
+        return np.zeros(len(rows), dtype=bool)
+    markets = Market.objects.in_bulk({p.market_id for p in rows})
+    return np.array(
+        [config.asks_consent(horizons.of(markets[p.market_id], as_of=as_of)) for p in rows]
+    )
+
+
+def _explained(
+    forecasts: Forecasts,
+    rows: Sequence[Prediction],
+    tops: Tops,
+    moods: NDArray[np.float64],
+    config: TradingConfig,
+) -> Forecasts:
+    """Forecasts that are the price, moved by what the explainable strategy sees."""
+    bids, asks = tops.depth_1, tops.depth_0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weight_of_bids = (bids - asks) / (bids + asks)
+    valued = baseline.value(
+        forecasts.price, mood=moods, weight_of_bids=weight_of_bids, config=config
+    )
+    own = np.array([p.source == PRICE_SOURCE for p in rows]) & (valued != forecasts.price)
+    return replace(
+        forecasts,
+        probability=np.where(own, valued, forecasts.probability),
+        sigma=np.where(own, config.baseline_sigma, forecasts.sigma),
+        source=np.where(own, BASELINE_SOURCE, forecasts.source),
     )
 
 

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from risk import watch as risk_watch
-from trading import cycle, submit, watch
+from trading import cycle, submit, success, watch
 from trading import redeem as redemptions
 
 
@@ -24,10 +24,11 @@ def redeem(**_unknown: Any) -> None:
 
 @shared_task(queue="trading", acks_late=True, ignore_result=True, soft_time_limit=50, time_limit=60)
 def mark(**_unknown: Any) -> None:
-    """Put the books on the equity curve, and check that they add up."""
+    """Mark the books; check that they add up, and that decisions become orders."""
     now = timezone.now()
     cycle.mark(as_of=now)
     watch.run(as_of=now)
+    success.watch(as_of=now)
 
 
 @shared_task(queue="trading", acks_late=True, ignore_result=True, soft_time_limit=25, time_limit=30)

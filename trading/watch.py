@@ -14,7 +14,7 @@ from risk import halts
 from risk.models import Halt
 from trading import ledger, portfolio, rebuild
 from trading.core.order_states import IN_FLIGHT
-from trading.models import Account, Fill, Order, Position, TradeIntent
+from trading.models import Account, Fill, Order, Position, Settlement, TradeIntent
 
 ACTOR = "journal check"
 RECENT = timedelta(hours=1)
@@ -58,26 +58,38 @@ def _positions(mode: str, *, as_of: datetime) -> Iterator[str]:
 
 
 def _accounts(mode: str) -> Iterator[str]:
-    accounts = ledger.standing(mode=mode)
-    fees = Fill.objects.filter(mode=mode).aggregate(s=Sum("fee"))["s"]
-    if accounts[Account.FEES] != units.decimal(fees or ZERO):
-        yield f"fees booked are {accounts[Account.FEES]}, fills say {fees}"
-    reserved = _reserved(mode)
-    if accounts[Account.RESERVED] != reserved:
-        yield f"{accounts[Account.RESERVED]} is reserved, orders and intents need {reserved}"
+    for wallet in ledger.wallets(mode):
+        yield from _accounts_of(mode, wallet)
+    for wallet, account, kept, summed in ledger.drift(mode):
+        yield f"{account.label} of {wallet} is kept as {kept}, its transfers say {summed}"
     orphans = TradeIntent.objects.filter(
         mode=mode, status=TradeIntent.Status.EXECUTED, order__isnull=True
     )
     if count := orphans.count():
         yield f"{count} executed intents have no order"
+
+
+def _accounts_of(mode: str, wallet: str) -> Iterator[str]:
+    accounts = ledger.summed(mode=mode, wallet=wallet)
+    # A trade that failed on the chain never happened: its fee was given back.
+    stood = Fill.objects.filter(mode=mode, order__wallet=wallet).exclude(
+        settlements__status=Settlement.Status.FAILED
+    )
+    fees = stood.aggregate(s=Sum("fee"))["s"]
+    if accounts[Account.FEES] != units.decimal(fees or ZERO):
+        yield f"fees booked are {accounts[Account.FEES]}, fills say {fees}"
+    reserved = _reserved(mode, wallet)
+    if accounts[Account.RESERVED] != reserved:
+        yield f"{accounts[Account.RESERVED]} is reserved, orders and intents need {reserved}"
     for account in (Account.CASH, Account.RESERVED):
         if accounts[account] < ZERO:
             yield f"{account.label} is below zero: {accounts[account]}"
 
 
-def _reserved(mode: str) -> Decimal:
+def _reserved(mode: str, wallet: str) -> Decimal:
     """Dollars that orders on their way and open intents hold."""
-    orders = Order.objects.filter(mode=mode, status__in=IN_FLIGHT)
-    intents = TradeIntent.objects.filter(mode=mode, status__in=TradeIntent.OPEN)
+    orders = Order.objects.filter(mode=mode, wallet=wallet, status__in=IN_FLIGHT)
+    intents = TradeIntent.objects.filter(mode=mode, wallet=wallet, status__in=TradeIntent.OPEN)
     held = sum(orders.values_list("reserved", flat=True), ZERO)
-    return held + sum(map(portfolio.reservation, intents.values_list("pk", flat=True)), ZERO)
+    waiting = portfolio.reservations(intents.values_list("pk", flat=True))
+    return held + sum(waiting.values(), ZERO)

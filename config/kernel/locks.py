@@ -87,9 +87,14 @@ class LeaderLock:
 
     def _held_on_file(self, path: Path) -> bool:
         if self._file is not None:
-            return True
+            if _is_at(path, self._file):
+                return True
+            # Whoever opens the path now locks another file than ours, and leads as well.
+            log.warning("leader.lost", lock=self.name)
+            self.release()
+            return False
         candidate = path.open("a+")
-        if not lock_file(candidate, wait=False):
+        if not lock_file(candidate, wait=False) or not _is_at(path, candidate):
             candidate.close()
             return False
         self._file = candidate
@@ -101,6 +106,14 @@ class LeaderLock:
             if holder is not None:
                 holder.close()
         self._connection = self._file = None
+
+
+def _is_at(path: Path, handle: IO[str]) -> bool:
+    """Whether the path still names this open file, not none or another one made in its place."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle.fileno()))
+    except OSError:
+        return False
 
 
 def lock_file(handle: IO[str], *, wait: bool) -> bool:

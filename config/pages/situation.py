@@ -25,6 +25,8 @@ from trading.settings import TradingSettings
 HONESTY = {
     Mode.DEMO: "Demo: a simulated world. No market, price or dollar on this page is real; "
     "its crowd errs on purpose, so a profit here proves nothing.",
+    Mode.REHEARSAL: "Rehearsal: a simulated world. Orders are signed and sent as real ones are, "
+    "to a stand-in exchange on this machine. No dollar here is real.",
     Mode.PAPER: "Paper trading: real prices, simulated orders. No real money moves.",
     Mode.LIVE: "Live: real money.",
 }
@@ -45,7 +47,8 @@ class Banner:
     def honesty(self) -> str:
         """One sentence that says what is simulated."""
         # A demo's prices are simulated whatever a row says about the mode of its books.
-        return HONESTY[Mode.DEMO if settings.ENV.mode == Mode.DEMO else Mode(self.mode)]
+        simulated = settings.ENV.mode == Mode.DEMO and self.mode != Mode.REHEARSAL
+        return HONESTY[Mode.DEMO if simulated else Mode(self.mode)]
 
     @property
     def simulated(self) -> bool:

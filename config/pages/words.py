@@ -25,6 +25,28 @@ WORDS: dict[str, tuple[str, str]] = {
     "NO_NET_EDGE": ("costs eat the edge", "Spread and fee are larger than the edge."),
     "LOW_CONFIDENCE": ("too unsure", "The edge is small beside the forecast's standard error."),
     "WEAK": ("weak", "The edge is there, but weaker than the settings ask for."),
+    "NO_MOOD": ("no mood known", "The profile asks for consensus, and no cohort's mood is known."),
+    "MOOD_NEUTRAL": (
+        "mood is neutral",
+        "The profile asks for consensus, and the cohort leans neither way.",
+    ),
+    "MODEL_NEUTRAL": (
+        "forecast is neutral",
+        "The profile asks for consensus, and the forecast hardly leans away from the price.",
+    ),
+    "NO_CONSENSUS": (
+        "mood disagrees",
+        "The profile asks for consensus, and the cohort leans the other way.",
+    ),
+    "PURE_MODE": (
+        "pure mode",
+        "Machine learning is on, so nothing but its forecasts may order.",
+    ),
+    "UNKNOWN_VOLUME": ("volume unknown", "The volume is unknown, so the size was capped."),
+    "BUDGET_LIMIT": (
+        "budget used",
+        "The strategy has its share of the capital at risk on this horizon.",
+    ),
     "NOT_ASKED": (
         "not asked",
         "A newer forecast of the market overtook it, or the risk gate was not asked yet.",

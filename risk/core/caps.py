@@ -83,6 +83,18 @@ def _depth(i: OrderIntent, _p: PortfolioSnapshot, limits: LimitsConfig) -> Decim
     return limits.max_depth * i.visible_depth
 
 
+def _unknown_volume(i: OrderIntent, _p: PortfolioSnapshot, _l: LimitsConfig) -> Decimal:
+    return i.wanted if i.max_cost is None else _shares_for(i.max_cost, i)
+
+
+def _budget(i: OrderIntent, portfolio: PortfolioSnapshot, _l: LimitsConfig) -> Decimal:
+    if i.budget is None:
+        return i.wanted
+    arm = (i.strategy, i.horizon)
+    held = tuple(h for h in portfolio.holdings if (h.strategy, h.horizon) == arm)
+    return _shares_for(i.budget - _paid(held), i)
+
+
 def inventory(i: OrderIntent, portfolio: PortfolioSnapshot, _l: LimitsConfig) -> Decimal:
     """Shares of the outcome that are ours to sell: a sale is never a short."""
     held = (
@@ -102,5 +114,7 @@ CAPS: tuple[Cap, ...] = (
     Cap(DenialReason.ORDER_LIMIT, _order),
     Cap(DenialReason.NO_CASH, _cash),
     Cap(DenialReason.DEPTH_LIMIT, _depth),
+    Cap(DenialReason.UNKNOWN_VOLUME, _unknown_volume),
+    Cap(DenialReason.BUDGET_LIMIT, _budget),
     Cap(DenialReason.NO_INVENTORY, inventory, entries=False),
 )

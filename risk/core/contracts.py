@@ -6,7 +6,9 @@ from enum import StrEnum
 
 MICRO = Decimal("0.000001")
 DEFAULT_STRATEGY = "default"
-STRATEGIES = (DEFAULT_STRATEGY,)
+BASELINE_STRATEGY = "baseline"
+ARBITRAGE_STRATEGY = "arbitrage"
+STRATEGIES = (DEFAULT_STRATEGY, BASELINE_STRATEGY, ARBITRAGE_STRATEGY)
 """The names under which anything is traded: a halt of one strategy names one of these."""
 
 
@@ -52,6 +54,9 @@ class DenialReason(StrEnum):
     DRAWDOWN = "DRAWDOWN"
     NO_INVENTORY = "NO_INVENTORY"
     STALE_EQUITY = "STALE_EQUITY"
+    PURE_MODE = "PURE_MODE"
+    UNKNOWN_VOLUME = "UNKNOWN_VOLUME"
+    BUDGET_LIMIT = "BUDGET_LIMIT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +67,10 @@ class OrderIntent:
     is unknown. `probability` is that of the outcome traded. `expected_price` is the volume-weighted
     price of walking the visible book for `wanted` shares, `visible_depth` the shares that rest
     there within the limit. `window_s` is the length of an epoch that starts at `epoch`.
+
+    `skipped` names the gates that could not judge because their input is unknown, and `max_cost`
+    the dollars that it may cost for that reason. `budget` is what all holdings of its strategy and
+    `horizon` may have at risk; None for no bound.
     """
 
     market: int
@@ -87,6 +96,10 @@ class OrderIntent:
     epoch: float | None = None
     window_s: float | None = None
     label: str = ""
+    horizon: str = ""
+    budget: Decimal | None = None
+    max_cost: Decimal | None = None
+    skipped: tuple[str, ...] = ()
 
     @property
     def wanted(self) -> Decimal:
@@ -131,6 +144,8 @@ class Holding:
     epoch: float | None = None
     window_s: float | None = None
     label: str = ""
+    strategy: str = ""
+    horizon: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

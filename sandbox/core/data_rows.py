@@ -37,7 +37,7 @@ def trade(happening: Happening, child: int, leg: Leg) -> Row:
     return {
         "proxy_wallet": leg.wallet.address,
         "side": "BUY" if leg.buys else "SELL",
-        **_market(happening, child, leg.outcome),
+        **market_row(happening, child, leg.outcome),
         "size": leg.trade.shares,
         "price": leg.price,
         "timestamp": leg.trade.second,
@@ -81,7 +81,7 @@ def position(holding: Holding, second: int) -> Row:
     unrealized = size * (price - holding.average)
     return {
         "proxy_wallet": holding.wallet.address,
-        **_market(h, child, outcome),
+        **market_row(h, child, outcome),
         "current_size": round(size, 6),
         "avg_price": round(holding.average, 10),
         "entry_cost_usdc": round(size * holding.average, 6),
@@ -170,7 +170,8 @@ def token(happening: Happening, child: int, outcome: int, second: int) -> Row:
     }
 
 
-def _market(happening: Happening, child: int, outcome: int) -> Row:
+def market_row(happening: Happening, child: int, outcome: int) -> Row:
+    """What every row says of its token."""
     return {
         "token_id": names.token_id(happening, child, outcome),
         "condition_id": names.condition_id(happening, child),

@@ -187,9 +187,14 @@ def _prices(happening: Happening, child: int, second: int) -> dict[str, Any]:
     return body
 
 
-def book(happening: Happening, child: int, outcome: int, second: int) -> dict[str, Any]:
-    """A CLOB book; arrays run from worst to best, every number is a text."""
-    levels = ladder(happening, child, second)
+def book(
+    happening: Happening, child: int, outcome: int, second: int, *, levels: Ladder | None = None
+) -> dict[str, Any]:
+    """A CLOB book; arrays run from worst to best, every number is a text.
+
+    `levels` are shown in place of the world's own, of outcome 0.
+    """
+    levels = levels or ladder(happening, child, second)
     side = levels.mirrored() if outcome else levels
     token = names.token_id(happening, child, outcome)
     fixed = f"{token}{second}{side.bids}{side.asks}"

@@ -15,15 +15,20 @@ EMPTY = {"BUY": "0", "SELL": "1"}
 GRID = 1000  # prices as whole thousandths
 
 
-def snapshot(happening: Happening, child: int, outcome: int, second: int) -> Message:
+def snapshot(
+    happening: Happening, child: int, outcome: int, second: int, *, levels: Ladder | None = None
+) -> Message:
     """The whole book of one token, as sent on subscribing and after trades."""
-    return {"event_type": "book", **shapes.book(happening, child, outcome, second)}
+    return {"event_type": "book", **shapes.book(happening, child, outcome, second, levels=levels)}
 
 
 def between(
-    happening: Happening, child: int, before: int, after: int, *, extras: bool
-) -> Iterator[Message]:
+    happening: Happening, child: int, before: int, after: int, *, extras: bool,
+    old: Ladder | None = None, new: Ladder | None = None,
+) -> Iterator[Message]:  # fmt: skip
     """What happened to one market in (before, after]; `extras` are the custom features.
+
+    `old` and `new` are the books then and now where they are not the world's own.
 
     In order: tick changes, level changes of both tokens, trades, the books after trades, best
     prices; for a market that closed only its result.
@@ -34,7 +39,8 @@ def between(
         if extras and 1.0 in happening.payouts(child):
             yield resolved(happening, child)
         return
-    old, new = ladder(happening, child, before), ladder(happening, child, after)
+    old = old or ladder(happening, child, before)
+    new = new or ladder(happening, child, after)
     yield from _tick_changes(happening, child, old, new, after)
     changes = list(_changes(happening, child, old, new, after))
     if changes:
@@ -48,7 +54,7 @@ def between(
     for trade in trades:
         yield traded(happening, child, trade)
     if trades:
-        yield from (snapshot(happening, child, outcome, after) for outcome in (0, 1))
+        yield from (snapshot(happening, child, outcome, after, levels=new) for outcome in (0, 1))
     if extras and old.best() != new.best():
         yield from (_top(happening, child, outcome, new, after) for outcome in (0, 1))
 

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -45,7 +46,8 @@ def one_of_everything() -> Any:
 
 def test_strangers_are_refused_everywhere_but_at_health() -> None:
     for route in urls.api_v1:
-        args = [1] if "<int:pk>" in str(route.pattern) else []
+        address = str(route.pattern)
+        args = [1] if "<int:pk>" in address else [uuid4()] if "<uuid:pk>" in address else []
         answer = Client().get(reverse(route.name, args=args))
         if route.name in OPEN_TO_ALL:
             assert answer.status_code in {200, 503}

@@ -17,6 +17,7 @@ from django.utils import timezone
 from config.kernel import heartbeats
 from risk.models import Halt
 from tests import factories as make
+from tests.config.wishes import a_wish
 from trading.settings import TradingSettings
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -241,3 +242,32 @@ def test_a_page_whose_session_ended_goes_to_the_login(
     seen.page.evaluate("htmx.trigger('#live', 'refresh')")
 
     seen.page.wait_for_selector("input[name=password]")
+
+
+def test_a_wish_is_counted_down_and_approved_on_a_telephone_in_the_dark(
+    browser: Any, live_server: Any, shots: Path
+) -> None:
+    get_user_model().objects.create_superuser("grace", password=PASSWORD)
+    wish = a_wish(question="Will the new bridge open before the end of the year?")
+    a_wish(category="sports", persons=2)
+    seen = visit(
+        browser, live_server, shots, viewport={"width": 390, "height": 844}, color_scheme="dark"
+    )
+    sign_in(seen)
+
+    seen.look("/admin/trading/tradeintent/approvals/", "approvals_phone_dark")
+    wider = seen.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    first = seen.page.inner_text(".left span")
+    seen.page.wait_for_function(f"document.querySelector('.left span').innerText != '{first}'")
+    seen.page.check(f"input[value='{wish.pk}']")
+    seen.page.evaluate("htmx.trigger('#queue', 'refresh')")
+    seen.page.click(f"a.decide[href*='{wish.pk}']")
+    seen.page.fill("input[name=reason]", "the edge still stands")
+    seen.page.screenshot(path=shots / "decide_phone_dark.png", full_page=True)
+    seen.page.click("button[name=approve]")
+    seen.page.wait_for_selector("text=Approved; the order goes out")
+
+    assert wider <= 0
+    seen.check()
+    wish.refresh_from_db()
+    assert wish.status == "APPROVED"

@@ -169,7 +169,7 @@ def test_production_starts_with_its_keys(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["", "postgresql://ann@db.example/odds"])
 def test_live_is_refused_on_any_database(url: str) -> None:
-    with pytest.raises(BadEnvironment, match="live orders are not built yet"):
+    with pytest.raises(BadEnvironment, match="real orders are chosen in the trading settings"):
         parse({"MODE": "live", "DATABASE_URL": url}, debug=True)
 
 
@@ -187,3 +187,23 @@ def test_a_state_folder_that_cannot_be_one_is_refused_in_one_line(tmp_path: Path
     assert result.returncode == 2
     assert "STATE_DIR" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_guards_variables_are_read_and_default_to_the_venue(tmp_path: Path) -> None:
+    wallet = "0x" + "11" * 20
+    env = parse(
+        {
+            "WALLET_ADDRESS": wallet,
+            "LIVE_KEYSTORE": str(tmp_path / "keystore.json"),
+            "LIVE_PASSPHRASE_FILE": str(tmp_path / "passphrase"),
+            "VENUE_RELAYER_URL": "http://localhost:9000/relayer/",
+        },
+        debug=True,
+    )
+
+    assert (env.wallet_address, env.live_keystore) == (wallet, tmp_path / "keystore.json")
+    assert env.live_passphrase_file == tmp_path / "passphrase"
+    assert env.venue_relayer_url == "http://localhost:9000/relayer"
+    assert env.venue_user_ws_url.startswith("wss://")
+    assert env.geoblock_url.startswith("https://")
+    assert parse({}, debug=True).live_keystore is None

@@ -173,6 +173,27 @@ def test_leaders_of_different_things_do_not_disturb_each_other(state_dir: Path) 
         guard.release()
 
 
+@pytest.mark.django_db
+@pytest.mark.skipif("postgres" in os.environ.get("DATABASE_URL", ""), reason="no file leads there")
+@pytest.mark.parametrize("is_made_again", [False, True])
+def test_who_leads_by_a_file_that_was_removed_leads_no_more(
+    state_dir: Path, is_made_again: bool
+) -> None:
+    first, second = locks.LeaderLock("guard"), locks.LeaderLock("guard")
+    try:
+        assert first.held()
+        (state_dir / "guard.lock").unlink()
+        if is_made_again:
+            assert second.held()
+
+        assert not first.held()
+        assert second.held()
+        assert not first.held()
+    finally:
+        first.release()
+        second.release()
+
+
 @pytest.mark.process
 @pytest.mark.timeout(120)
 @pytest.mark.django_db

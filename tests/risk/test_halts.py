@@ -95,8 +95,8 @@ def test_a_scope_and_its_key_belong_together(scope: str, key: str) -> None:
 @pytest.mark.parametrize(
     ("scope", "key", "remedy"),
     [
-        ("MODE", "paper", "DEMO, PAPER, LIVE"),
-        ("MODE", "BACKTEST", "DEMO, PAPER, LIVE"),
+        ("MODE", "paper", "DEMO, REHEARSAL, PAPER, LIVE"),
+        ("MODE", "BACKTEST", "DEMO, REHEARSAL, PAPER, LIVE"),
         ("STRATEGY", "nobody", "default"),
         ("MARKET", "7", "stored market"),
         ("MARKET", "08", "stored market"),

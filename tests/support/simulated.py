@@ -17,7 +17,9 @@ from django.conf import settings
 
 from config import installation
 from predictions import registry
+from sandbox.core.conduct import Conduct
 from sandbox.core.world import World
+from sandbox.exchange.desk import Exchange
 from sandbox.server import serve
 from sandbox.sockets import Sockets, open_sockets
 from sandbox.venue import StandIn
@@ -34,6 +36,7 @@ class Clock:
     """The one clock of the test: the venue reads it, our code is told it."""
 
     second: int = NOON
+    exchange: Exchange | None = None
 
     def __call__(self) -> float:
         return float(self.second)
@@ -47,7 +50,10 @@ class Clock:
 def clock(monkeypatch: Any, tmp_path: Path) -> Iterator[Clock]:
     """A demo installation pointed at the simulated venue, at noon."""
     clock = Clock()
-    server = serve(StandIn(World(SEED)), host="127.0.0.1", port=0, clock=clock)
+    # The official client stamps its calls with the real time, wherever the test's clock stands.
+    clock.exchange = Exchange(World(SEED), conduct=Conduct(clock_skew_s=1e12))
+    venue = StandIn(clock.exchange.world, clock.exchange)
+    server = serve(venue, host="127.0.0.1", port=0, clock=clock)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     base = f"http://127.0.0.1:{server.server_address[1]}"
@@ -57,6 +63,7 @@ def clock(monkeypatch: Any, tmp_path: Path) -> Iterator[Clock]:
         venue_gamma_url=f"{base}/gamma", venue_clob_url=f"{base}/clob",
         venue_data_url=f"{base}/data", polygon_rpc_url=f"{base}/rpc",
         spot_url=f"{base}/spot", feeds_url=f"{base}/feeds",
+        venue_relayer_url=f"{base}/relayer", geoblock_url=f"{base}/api/geoblock",
     )  # fmt: skip
     monkeypatch.setattr(settings, "ENV", here)
     registry.forget()
@@ -65,6 +72,7 @@ def clock(monkeypatch: Any, tmp_path: Path) -> Iterator[Clock]:
     server.shutdown()
     thread.join()
     server.server_close()
+    clock.exchange.close()
     registry.forget()
 
 

@@ -1,83 +1,514 @@
-"""A person approves in LIVE; late, doubled and senseless approvals are refused."""
+"""A person approves where money is real; late, doubled and senseless approvals are refused."""
 
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.db import IntegrityError, transaction
 
 from tests import factories
-from tests.factories import ahead
+from tests.factories import NOW, ahead
 from tests.trading.world import (
+    a_market_worth_buying,
     an_intent,
     balance,
+    books_are_open,
+    nobody_answers,
+    paper,
+    traded,
 )
-from trading import intents
-from trading.models import Account, Claim, TradeIntent
+from trading import (
+    approvals,
+    decide,
+    intents,
+    ledger,
+    portfolio,
+    signals,
+    submit,
+    waiting,
+)
+from trading.models import (
+    Account,
+    Approval,
+    ApprovalSettings,
+    Claim,
+    IntentGroup,
+    Order,
+    Position,
+    TradeIntent,
+    VenueState,
+)
 
 pytestmark = pytest.mark.django_db
 
 
-class TestApproval:
-    """In LIVE a person decides, and the gate is asked again."""
+def may_approve(user):
+    user.user_permissions.add(Permission.objects.get(codename="add_approval"))
+    return user
 
-    @pytest.fixture
-    def pending(self):
-        intent = an_intent()
-        TradeIntent.objects.filter(pk=intent.pk).update(status="PENDING")
-        intent.refresh_from_db()
-        return intent
 
-    def test_approval_lets_an_unchanged_intent_through(self, pending):
-        user = factories.UserFactory()
+@pytest.fixture
+def ada():
+    return may_approve(factories.UserFactory())
 
-        result = intents.approve(pending, user=user, reason="looks right", as_of=ahead(5))
+
+@pytest.fixture
+def grace():
+    return may_approve(factories.UserFactory(username="grace"))
+
+
+@pytest.fixture
+def pending():
+    factories.revise(ApprovalSettings, ask_in_simulated=True)
+    return waits(an_intent())
+
+
+def waits(intent, *, persons=1):
+    """The intent as it is where persons are asked."""
+    TradeIntent.objects.filter(pk=intent.pk).update(status="PENDING", approvals_needed=persons)
+    intent.refresh_from_db()
+    return intent
+
+
+class TestOnePerson:
+    """A person decides, and the gate is asked again."""
+
+    def test_approval_lets_an_unchanged_intent_through(self, pending, ada):
+        result = intents.approve(pending, user=ada, reason="looks right", as_of=ahead(5))
 
         assert result.status == "APPROVED"
         assert result.approval_set.get(actor="ada").approved
 
-    def test_approval_asks_the_gate_again(self, pending):
-        factories.QuoteFactory(market=pending.market, at=ahead(5), bid=0.80, ask=0.82)
-        user = factories.UserFactory()
+    def test_a_yes_after_trading_was_switched_elsewhere_is_refused(self, pending, ada):
+        factories.trading_settings(mode="DEMO")
 
-        result = intents.approve(pending, user=user, reason="why not", as_of=ahead(6))
+        with pytest.raises(intents.NotPending, match="switched from PAPER to DEMO"):
+            intents.approve(pending, user=ada, reason="too late", as_of=ahead(5))
+
+        pending.refresh_from_db()
+        assert pending.status == "PENDING"
+
+    def test_approval_asks_the_gate_again(self, pending, ada):
+        factories.QuoteFactory(market=pending.market, at=ahead(5), bid=0.80, ask=0.82)
+
+        result = intents.approve(pending, user=ada, reason="why not", as_of=ahead(6))
 
         assert result.status == "REJECTED"
-        assert result.reason.startswith("gate:")
+        assert result.reason.startswith("gate: ")
+        assert "DEPTH_LIMIT" in result.reason
         assert balance(Account.RESERVED) == 0
+        said = result.approval_set.get(approved=False)
+        assert (said.approved, said.actor, said.user) == (False, "risk gate", None)
 
-    def test_approval_without_a_book_is_refused(self, pending):
+    def test_approval_asks_what_is_forecast_by_now(self, pending, ada):
+        factories.PredictionFactory(market=pending.market, as_of=ahead(4), probability=0.5)
+
+        result = intents.approve(pending, user=ada, reason="why not", as_of=ahead(6))
+
+        assert "NO_EDGE_LEFT" in result.reason
+
+    def test_a_newer_forecast_keeps_a_slow_approval_alive(self, pending, ada):
+        factories.risk_limits(max_prediction_age_s=20)
+        factories.PredictionFactory(market=pending.market, as_of=ahead(25))
+
+        result = intents.approve(pending, user=ada, reason="took my time", as_of=ahead(30))
+
+        assert result.status == "APPROVED"
+
+    def test_approval_without_a_book_is_refused(self, pending, ada):
         pending.market.quote_set.all().delete()
-        user = factories.UserFactory()
 
-        result = intents.approve(pending, user=user, reason="why not", as_of=ahead(6))
+        result = intents.approve(pending, user=ada, reason="why not", as_of=ahead(6))
 
-        assert (result.status, result.reason) == ("REJECTED", "gate: STALE_BOOK")
+        assert (result.status, result.reason) == (
+            "REJECTED",
+            "gate: STALE_BOOK: the market has no book",
+        )
 
-    def test_approval_of_more_than_the_gate_admits_by_now_is_refused(self, pending):
+    def test_a_book_too_old_for_the_gate_is_fetched_first(self, pending, ada):
+        factories.risk_limits(max_book_age_s=3)
+        fetched = []
+
+        def venue(market_ids, as_of):
+            fetched.extend(market_ids)
+            factories.QuoteFactory(market_id=market_ids[0], at=as_of)
+            return 1
+
+        result = intents.approve(
+            pending, user=ada, reason="looks right", as_of=ahead(9), refresh=venue
+        )
+
+        assert (fetched, result.status) == ([pending.market_id], "APPROVED")
+
+    def test_approval_of_more_than_the_gate_admits_by_now_is_refused(self, pending, ada):
         factories.risk_limits(max_order_usd=Decimal(20))
-        user = factories.UserFactory()
 
-        result = intents.approve(pending, user=user, reason="why not", as_of=ahead(6))
+        result = intents.approve(pending, user=ada, reason="why not", as_of=ahead(6))
 
-        assert result.reason == "gate: the gate admits fewer shares by now"
+        assert "shares by now" in result.reason
 
-    def test_expired_intent_cannot_be_approved(self, pending):
-        user = factories.UserFactory()
-
+    def test_expired_intent_cannot_be_approved(self, pending, ada):
         with pytest.raises(intents.NotPending, match="expired"):
-            intents.approve(pending, user=user, reason="late", as_of=ahead(60))
+            intents.approve(pending, user=ada, reason="late", as_of=ahead(60))
 
-    def test_a_rejected_intent_frees_market_and_money(self, pending):
-        user = factories.UserFactory()
+    def test_the_time_of_a_yes_is_that_of_the_lock(self, pending, ada):
+        with pytest.raises(intents.NotPending, match="expired"):
+            intents.approve(
+                pending, user=ada, reason="waited", as_of=ahead(59), clock=lambda: ahead(61)
+            )
 
-        result = intents.reject(pending, user=user, reason="no", as_of=ahead(5))
+    def test_a_late_yes_is_never_sent(self, pending, ada):
+        intents.approve(pending, user=ada, reason="just in time", as_of=ahead(59))
+
+        submit.run(as_of=ahead(60), venues=paper())
+
+        pending.refresh_from_db()
+        assert pending.status == "EXPIRED"
+        assert not Order.objects.exists()
+        assert balance(Account.CASH) == 10_000
+
+    def test_a_rejected_intent_frees_market_and_money(self, pending, ada):
+        result = intents.reject(pending, user=ada, reason="no", as_of=ahead(5))
 
         assert result.status == "REJECTED"
         assert balance(Account.CASH) == 10_000
         assert not Claim.objects.filter(released_at__isnull=True).exists()
         with pytest.raises(intents.NotPending):
-            intents.reject(pending, user=user, reason="no", as_of=ahead(6))
+            intents.reject(pending, user=ada, reason="no", as_of=ahead(6))
+
+    @pytest.mark.parametrize("say", [intents.approve, intents.reject])
+    def test_an_answer_needs_a_reason(self, pending, ada, say):
+        with pytest.raises(ValueError, match="reason"):
+            say(pending, user=ada, reason=" ", as_of=ahead(5))
 
     def test_sweeper_marks_expired(self, pending):
         assert intents.expire_due(as_of=ahead(59)) == 0
         assert intents.expire_due(as_of=ahead(60)) == 1
         assert intents.expire_due(as_of=ahead(61)) == 0
+
+        pending.refresh_from_db()
+        assert pending.status == "EXPIRED"
+
+
+class TestTwoPersons:
+    """Above a size one person's yes is not enough, and nobody counts twice."""
+
+    def test_the_second_yes_must_be_another_persons(self, pending, ada, grace):
+        waits(pending, persons=2)
+
+        first = intents.approve(pending, user=ada, reason="yes", as_of=ahead(5))
+        with pytest.raises(intents.SaidYesBefore, match="1 more must"):
+            intents.approve(pending, user=ada, reason="yes again", as_of=ahead(6))
+        assert first.status == "PENDING"
+        second = intents.approve(pending, user=grace, reason="me too", as_of=ahead(7))
+
+        assert second.status == "APPROVED"
+        assert second.approval_set.filter(user__isnull=False).count() == 2
+
+    def test_the_database_keeps_a_person_from_saying_yes_twice(self, pending, ada):
+        yes = {"intent": pending, "approved": True, "user": ada, "actor": "ada"}
+        Approval.objects.create(**yes, decided_at=NOW)
+
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Approval.objects.create(**yes, decided_at=ahead(1))
+
+    def test_a_yes_of_somebody_who_left_is_none(self, pending, ada, grace):
+        waits(pending, persons=2)
+        intents.approve(pending, user=ada, reason="yes", as_of=ahead(5))
+        get_user_model().objects.filter(pk=ada.pk).update(is_active=False)
+
+        second = intents.approve(pending, user=grace, reason="me too", as_of=ahead(6))
+        assert second.status == "PENDING"
+        linus = factories.UserFactory(username="linus", is_superuser=True)
+        third = intents.approve(pending, user=linus, reason="and me", as_of=ahead(7))
+
+        assert third.status == "APPROVED"
+
+    def test_half_an_approval_expires_like_none(self, pending, ada):
+        waits(pending, persons=2)
+        intents.approve(pending, user=ada, reason="yes", as_of=ahead(5))
+
+        assert submit.run(as_of=ahead(6), venues=paper()).sent == 0
+        assert intents.expire_due(as_of=ahead(60)) == 1
+        assert balance(Account.CASH) == 10_000
+
+    def test_one_no_is_enough(self, pending, ada, grace):
+        waits(pending, persons=2)
+        intents.approve(pending, user=ada, reason="yes", as_of=ahead(5))
+
+        assert intents.reject(pending, user=grace, reason="no", as_of=ahead(6)).status == "REJECTED"
+
+
+class TestMany:
+    def test_many_are_rejected_at_once_and_a_late_one_stops_none(self, ada):
+        books_are_open()
+        first, second = (waits(an_intent(category=name)) for name in ("sports", "weather"))
+        intents.reject(first, user=ada, reason="no", as_of=ahead(5))
+
+        done = intents.reject_many(
+            [first, second], user=ada, reason="none of these", as_of=ahead(6)
+        )
+
+        assert (done.rejected, done.late) == ((second,), (first,))
+        assert balance(Account.CASH) == 10_000
+
+
+class TestExits:
+    """A sale is asked about as a sale: no forecast, no edge, only shares and a book."""
+
+    @pytest.fixture
+    def sale(self):
+        market = traded()
+        held = Position.objects.get()
+        return factories.IntentFactory(
+            market=market, outcome=held.outcome, side="SELL", shares=held.shares,
+            limit_price=Decimal("0.48"), purpose="EXIT", net_edge=None,
+            reason="TAKE_PROFIT: most of it is won",
+            created_at=ahead(3), expires_at=ahead(63),
+        )  # fmt: skip
+
+    def test_a_sale_of_what_is_held_passes(self, sale, ada):
+        result = intents.approve(sale, user=ada, reason="take it", as_of=ahead(5))
+
+        assert (result.status, result.reason) == ("APPROVED", "TAKE_PROFIT: most of it is won")
+        intents.let_go(result, to="REJECTED", reason="the end of the test", as_of=ahead(6))
+
+    @pytest.mark.usefixtures("loose_books")
+    def test_a_sale_of_more_than_is_held_is_refused(self, sale, ada):
+        Position.objects.update(shares=0)
+
+        result = intents.approve(sale, user=ada, reason="take it", as_of=ahead(5))
+
+        assert "NO_INVENTORY" in result.reason
+
+
+@pytest.mark.usefixtures("loose_books")
+class TestGroups:
+    """Legs are worth something only together: one answer is for all of them."""
+
+    @pytest.fixture
+    def legs(self):
+        books_are_open()
+        market = a_market_worth_buying(probability=0.5)
+        group = IntentGroup.objects.create(
+            mode="PAPER", kind="PAIR", leg_risk_budget=Decimal(5), created_at=NOW
+        )
+        return [
+            factories.IntentFactory(market=market, index=index, purpose="LEG", group=group)
+            for index in (0, 1)
+        ]
+
+    @staticmethod
+    def statuses():
+        return list(TradeIntent.objects.values_list("status", flat=True))
+
+    def test_a_yes_approves_all_legs(self, legs, ada):
+        intents.approve(legs[0], user=ada, reason="pair", as_of=ahead(5))
+
+        assert self.statuses() == ["APPROVED", "APPROVED"]
+        assert Approval.objects.filter(user=ada, approved=True).count() == 2
+
+    def test_the_leg_that_needs_most_persons_counts_for_all(self, legs, ada, grace):
+        TradeIntent.objects.filter(pk=legs[1].pk).update(approvals_needed=2)
+
+        intents.approve(legs[0], user=ada, reason="pair", as_of=ahead(5))
+        half = self.statuses()
+        intents.approve(legs[1], user=grace, reason="pair", as_of=ahead(6))
+
+        assert half == ["PENDING", "PENDING"]
+        assert self.statuses() == ["APPROVED", "APPROVED"]
+
+    def test_where_the_gate_refuses_one_none_is_sent(self, legs, ada):
+        TradeIntent.objects.filter(pk=legs[1].pk).update(limit_price=Decimal("0.515"))
+
+        result = intents.approve(legs[0], user=ada, reason="pair", as_of=ahead(5))
+
+        assert self.statuses() == ["REJECTED", "REJECTED"]
+        assert "OFF_TICK" in result.reason
+
+    def test_the_books_of_all_legs_are_fetched_before_the_gate_is_asked(self, legs, ada):
+        other = a_market_worth_buying(probability=0.5)
+        TradeIntent.objects.filter(pk=legs[1].pk).update(
+            market=other, outcome=other.outcomes.get(index=1)
+        )
+        factories.risk_limits(max_book_age_s=3)
+        fetched = []
+
+        def venue(market_ids, as_of):
+            fetched.append(list(market_ids))
+            for key in market_ids:
+                factories.QuoteFactory(market_id=key, at=as_of)
+            return len(market_ids)
+
+        intents.approve(legs[0], user=ada, reason="pair", as_of=ahead(9), refresh=venue)
+
+        assert fetched == [sorted([legs[0].market_id, other.pk])]
+        assert self.statuses() == ["APPROVED", "APPROVED"]
+
+    def test_a_no_is_for_all(self, legs, ada):
+        intents.reject(legs[1], user=ada, reason="no", as_of=ahead(5))
+
+        assert self.statuses() == ["REJECTED", "REJECTED"]
+
+
+def a_wish_of_a_rehearsal():
+    """Its mode and wallet."""
+    factories.trading_settings(mode="REHEARSAL")
+    factories.revise(ApprovalSettings, approval_expiry_s=120)
+    wallet = {"mode": "REHEARSAL", "wallet": "0x00000000000000000000000000000000000000AA"}
+    VenueState.objects.create(**wallet, reconciled_at=NOW, changed_at=NOW)
+    ledger.post(
+        "deposit", debit=Account.EXTERNAL, credit=Account.CASH, amount=Decimal(1000),
+        kind="deposit", as_of=NOW, **wallet,
+    )  # fmt: skip
+    portfolio.mark("REHEARSAL", as_of=NOW)
+    a_market_worth_buying()
+    signals.find(as_of=NOW)
+    decide.run(as_of=NOW, refresh=nobody_answers)
+    return wallet
+
+
+def test_in_a_rehearsal_a_decision_waits_for_a_person_and_is_sent_by_no_worker(ada):
+    wallet = a_wish_of_a_rehearsal()
+
+    (row,) = waiting.queue(as_of=ahead(1))
+    sent = submit.run(as_of=ahead(2), venues=paper()).sent
+    result = intents.approve(row.intent, user=ada, reason="clear", as_of=ahead(3))
+
+    assert (row.intent.mode, row.intent.wallet) == tuple(wallet.values())
+    assert (row.seconds_left, row.missing, sent) == (119, 1, 0)
+    assert result.status == "APPROVED"
+    assert submit.run(as_of=ahead(4), venues=paper()).sent == 0
+
+
+@pytest.mark.parametrize(
+    ("lost", "why"),
+    [
+        (None, ""),
+        ("employment", "1 of 2 persons who may approve said yes"),
+        ("right", "1 of 2 persons who may approve said yes"),
+    ],
+)
+def test_a_yes_counts_when_the_order_is_claimed_and_not_only_when_it_was_said(
+    ada, grace, lost, why
+):
+    a_wish_of_a_rehearsal()
+    intent = waits(TradeIntent.objects.get(), persons=2)
+    for second, user in enumerate((ada, grace), start=3):
+        intents.approve(intent, user=user, reason="clear", as_of=ahead(second))
+    if lost == "employment":
+        get_user_model().objects.filter(pk=ada.pk).update(is_active=False)
+    elif lost == "right":
+        ada.user_permissions.clear()
+
+    order = submit.claim(intent.pk, as_of=ahead(5))
+
+    intent.refresh_from_db()
+    assert (order is None, intent.reason) == (bool(why), why)
+    assert intent.status == ("REJECTED" if lost else "EXECUTED")
+
+
+class TestRules:
+    """Who is asked, and for how long, are settings."""
+
+    @pytest.mark.parametrize(
+        ("mode", "cost", "purpose", "persons"),
+        [
+            ("PAPER", 9_999, "ENTRY", 0),
+            ("REHEARSAL", 200, "ENTRY", 1),
+            ("LIVE", 201, "ENTRY", 2),
+            ("LIVE", 10, "EXIT", 1),
+            ("LIVE", 10, "LEG", 1),
+            ("LIVE", 9_999, "UNWIND", 0),
+        ],
+    )
+    def test_persons_by_mode_size_and_purpose(self, mode, cost, purpose, persons):
+        rules = approvals.rules(as_of=NOW)
+
+        assert rules.needed(mode, Decimal(cost), purpose) == persons
+
+    def test_a_person_has_longer_than_a_rule(self):
+        factories.trading_settings(intent_expiry_s=30)
+        factories.revise(ApprovalSettings, approval_expiry_s=120)
+
+        assert approvals.expiry("DEMO", as_of=NOW).total_seconds() == 30
+        assert approvals.expiry("REHEARSAL", as_of=NOW).total_seconds() == 120
+
+    def test_people_can_practise_and_exits_can_go_by_rule(self):
+        factories.revise(ApprovalSettings, ask_in_simulated=True, ask_for_exits=False)
+
+        rules = approvals.rules(as_of=NOW)
+
+        assert rules.needed("PAPER", Decimal(10)) == 1
+        assert rules.needed("LIVE", Decimal(10), "EXIT") == 0
+
+    @pytest.mark.parametrize(("mode", "who"), [("PAPER", "paper rule"), ("LIVE", "standing rule")])
+    @pytest.mark.usefixtures("loose_books")
+    def test_a_rule_says_yes_once_where_nobody_is_asked(self, mode, who):
+        intent = factories.IntentFactory(mode=mode, approvals_needed=0)
+        asked = factories.IntentFactory(mode=mode)
+
+        said = [approvals.by_rule(row, as_of=NOW) for row in (intent, intent, asked)]
+
+        assert said == [True, False, False]
+        assert intent.status == "APPROVED"
+        assert intent.approval_set.get().actor == who
+
+
+class TestQueue:
+    """What a person sees before saying yes."""
+
+    def test_an_intent_shows_what_it_was_and_is_worth(self, pending):
+        factories.QuoteFactory(market=pending.market, at=ahead(4), bid=0.48, ask=0.50)
+        factories.PredictionFactory(market=pending.market, as_of=ahead(5), probability=0.65)
+
+        (row,) = waiting.queue(as_of=ahead(10))
+
+        fee = float(row.price_now * (1 - row.price_now)) * 0.04
+        assert row.edge_then == pytest.approx(0.7 - 0.51 - 0.51 * 0.49 * 0.04)
+        assert row.edge_now == pytest.approx(0.65 - 0.50 - fee, abs=1e-6)
+        assert row.worse
+        assert (row.chance_then, row.chance_now) == (0.7, 0.65)
+        assert (row.price_now, row.offered) == (Decimal("0.5"), pending.shares)
+        assert row.depth == Decimal(5000)
+        assert (row.seconds_left, row.book_age_s, row.missing) == (50, 6, 1)
+        assert row.cost == balance(Account.RESERVED)
+
+    def test_what_nobody_offers_any_more_has_no_edge(self, pending):
+        factories.QuoteFactory(market=pending.market, at=ahead(4), bid=0.80, ask=0.82)
+
+        (row,) = waiting.queue(as_of=ahead(10))
+
+        assert (row.edge_now, row.price_now, row.offered) == (None, None, 0)
+        assert row.worse
+
+    def test_an_order_that_would_rest_is_worth_its_limit_and_takes_no_depth(self, pending, ada):
+        TradeIntent.objects.filter(pk=pending.pk).update(
+            post_only=True, type="GTD", limit_price=Decimal("0.49")
+        )
+
+        (row,) = waiting.queue(as_of=ahead(10))
+        result = intents.approve(pending, user=ada, reason="let it rest", as_of=ahead(10))
+
+        assert row.edge_now == pytest.approx(0.7 - 0.49)
+        assert (row.offered, row.price_now) == (0, None)
+        assert result.status == "APPROVED", result.reason
+
+    def test_the_most_urgent_comes_first_and_the_late_one_is_gone(self, pending):
+        soon = factories.IntentFactory(expires_at=ahead(20))
+        factories.IntentFactory(expires_at=ahead(5))
+
+        ids = [row.intent.pk for row in waiting.queue(as_of=ahead(10))]
+        TradeIntent.objects.exclude(pk=pending.pk).update(status="EXECUTED_DRYRUN")
+
+        assert ids == [soon.pk, pending.pk]
+
+    def test_many_cost_no_more_queries_than_one(self, pending, django_assert_max_num_queries):
+        with django_assert_max_num_queries(12) as one:
+            waiting.queue(as_of=ahead(10))
+        for _ in range(4):
+            factories.IntentFactory(market=a_market_worth_buying())
+        with django_assert_max_num_queries(len(one)):
+            assert len(waiting.queue(as_of=ahead(10))) == 5
+        TradeIntent.objects.exclude(pk=pending.pk).update(status="EXECUTED_DRYRUN")

@@ -99,6 +99,20 @@ def test_strength_is_read_off_the_net_edge(net, strength):
 
 
 @pytest.mark.parametrize(
+    ("net", "strength"),
+    [(0.10, "WEAK"), (0.1001, "MEDIUM"), (0.15, "MEDIUM"), (0.1501, "STRONG")],
+)
+def test_strength_boundaries_0_10_and_0_15_are_of_the_net_edge_and_belong_below(net, strength):
+    # Cost and fee leave exactly this: a gross edge of the same size would be a class higher.
+    top = tops(ask_0=0.5, ask_1=0.51, fee_rate=0.2)
+
+    found = signals(forecasts(0.5 + 0.05 + net), top, CONFIG)
+
+    assert found.net_edge[0] == pytest.approx(net)
+    assert found.strength[0] == strength
+
+
+@pytest.mark.parametrize(
     ("demanded", "probability", "reason"),
     [
         ("", 0.6, Reason.PASSED),

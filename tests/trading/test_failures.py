@@ -25,8 +25,8 @@ def open_kinds():
 FAILED = [
     {"status": "REJECTED"},
     {"status": "REJECTED", "venue_order_id": "v"},
-    {"status": "CANCELED"},
-    {"status": "UNKNOWN"},
+    {"status": "CANCELED", "attempts": 1},
+    {"status": "UNKNOWN", "attempts": 1},
 ]
 
 
@@ -45,7 +45,7 @@ def test_the_fourth_failure_in_a_row_stops_entries_and_the_third_does_not():
 def test_an_order_that_a_venue_took_starts_the_count_anew():
     for number in range(3):
         an_order(number, status="REJECTED")
-    an_order(3, status="CANCELED", venue_order_id="taken, then not filled")
+    an_order(3, status="CANCELED", attempts=1, acknowledged_at=ahead(3))
     for number in range(4, 7):
         an_order(number, status="REJECTED")
 

@@ -277,7 +277,7 @@ def test_an_intent_that_expires_between_sweep_and_claim_is_not_sent():
 
 
 def test_live_orders_are_refused_in_words():
-    with pytest.raises(submit.NoLiveVenue, match="PAPER"):
+    with pytest.raises(submit.NotForWorkers, match="live_guard"):
         submit.venue_for("LIVE", as_of=NOW)
 
 

@@ -22,25 +22,12 @@ WORKER = """
 import sys
 import django
 django.setup()
-from django.db import IntegrityError, transaction
 from tests.factories import NOW
 from tests.trading.world import nobody_answers
-from trading import claims, decide
-from trading.models import TradeIntent
+from trading import decide
 print("ready", flush=True)
 sys.stdin.readline()
-if sys.argv[1] == "decide":
-    print(decide.run(as_of=NOW, refresh=nobody_answers))
-else:
-    won = 0
-    for intent in TradeIntent.objects.filter(outcome__index=int(sys.argv[2])).order_by("market_id"):
-        try:
-            with transaction.atomic():
-                claims.take(intent, as_of=NOW)
-            won += 1
-        except IntegrityError:
-            pass
-    print(won)
+print(decide.run(as_of=NOW, refresh=nobody_answers))
 """
 
 
@@ -55,33 +42,38 @@ def shared_database(folder: Path) -> str:
     return f"sqlite:///{folder / 'race.sqlite3'}"
 
 
-def race(url: str, *arguments: tuple[str, ...]) -> list[int]:
-    """Start one worker per argument list, let them go together, return what each says it did."""
-    environment = os.environ | {
+def environment_for(url: str) -> dict[str, str]:
+    """What a process needs to work on this test's database."""
+    return os.environ | {
         "DATABASE_URL": url,
         "DJANGO_SETTINGS_MODULE": "config.settings.test",
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
-    workers = [
+
+
+def race(url: str, *, workers: int) -> list[int]:
+    """Start so many that decide, let them go together, return what each says it did."""
+    environment = environment_for(url)
+    racers = [
         subprocess.Popen(
-            [sys.executable, "-c", WORKER, *words],
+            [sys.executable, "-c", WORKER],
             env=environment,
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        for words in arguments
+        for _number in range(workers)
     ]
-    for worker in workers:
+    for worker in racers:
         assert worker.stdout is not None
         assert worker.stdout.readline().strip() == "ready"
-    for worker in workers:
+    for worker in racers:
         assert worker.stdin is not None
         worker.stdin.write("go\n")
         worker.stdin.flush()
-    said = [worker.communicate(timeout=60)[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0]
+    said = [worker.communicate(timeout=60)[0] for worker in racers]
+    assert [worker.returncode for worker in racers] == [0] * workers
     return [int(text) for text in said]
 
 
@@ -90,6 +82,20 @@ def count(url: str, table: str) -> int:
         return {"trading_claim": Claim, "trading_tradeintent": TradeIntent}[table].objects.count()
     with sqlite3.connect(url.removeprefix("sqlite:///")) as copy:
         return int(copy.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+def opposite_sides(url: str) -> int:
+    """Markets that are wanted twice."""
+    wanted = (
+        "SELECT count(*) FROM (SELECT market_id FROM trading_tradeintent "
+        "GROUP BY market_id HAVING count(*) > 1) twice"
+    )
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(wanted)
+            return int(cursor.fetchone()[0])
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as copy:
+        return int(copy.execute(wanted).fetchone()[0])
 
 
 @pytest.mark.process
@@ -103,7 +109,7 @@ def test_two_workers_race_one_intent_survives(tmp_path):
     signals.find(as_of=NOW)
     url = shared_database(tmp_path)
 
-    made = race(url, ("decide",), ("decide",))
+    made = race(url, workers=2)
 
     assert sum(made) == MARKETS
     assert count(url, "trading_tradeintent") == MARKETS
@@ -114,13 +120,21 @@ def test_two_workers_race_one_intent_survives(tmp_path):
 @pytest.mark.timeout(120)
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("transactional_db", "loose_books")
-def test_the_database_lets_one_of_two_opposite_sides_have_the_market(tmp_path):
-    for _market in range(MARKETS):
-        yes = factories.IntentFactory()
-        factories.IntentFactory(market=yes.market, index=1)
+def test_eight_processes_over_150_markets_never_hold_two_sides_or_two_entries(tmp_path):
+    event, fees = factories.EventFactory(), factories.FeeScheduleFactory()
+    markets = [factories.MarketFactory(event=event, fees=fees) for _number in range(150)]
+    factories.RiskDecisionFactory(market=markets[0])
     url = shared_database(tmp_path)
 
-    won = race(url, ("claim", "0"), ("claim", "1"))
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.trading.racers", "8"],
+        env=environment_for(url),
+        cwd=ROOT,
+        timeout=110,
+        check=False,
+    )
 
-    assert sum(won) == MARKETS
-    assert count(url, "trading_claim") == MARKETS
+    assert done.returncode == 0
+    assert count(url, "trading_claim") == 150
+    assert count(url, "trading_tradeintent") == 150
+    assert opposite_sides(url) == 0

@@ -14,7 +14,7 @@ from tests.trading.world import (
     only_order,
     paper,
 )
-from trading import portfolio, submit
+from trading import portfolio, sending, submit
 from trading.models import Account, Claim, Fill, Position
 from trading.venue import Execution, Receipt, Rejected, Unsent
 
@@ -69,9 +69,16 @@ def test_proof_of_refusal_gives_the_money_back(failure, status):
     assert not Claim.objects.filter(released_at__isnull=True).exists()
 
 
+def marked(intent):
+    """An order whose worker died after it had committed to sending."""
+    order = submit.claim(intent.pk, as_of=NOW)
+    sending.sign(order, SilentVenue(), as_of=NOW)
+    assert sending.mark(order, as_of=NOW)
+    return order
+
+
 def test_an_order_whose_worker_died_before_the_reply_is_looked_up_not_resent():
-    intent = an_intent()
-    submit.claim(intent.pk, as_of=NOW)
+    marked(an_intent())
     silent = SilentVenue()
 
     submit.run(as_of=ahead(30), venues={"PAPER": silent})
@@ -82,9 +89,38 @@ def test_an_order_whose_worker_died_before_the_reply_is_looked_up_not_resent():
     assert silent.placed == []
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_an_order_whose_worker_died_before_it_committed_to_sending_is_sent_once(signed):
+    order = submit.claim(an_intent().pk, as_of=NOW)
+    silent = SilentVenue()
+    if signed:
+        sending.sign(order, silent, as_of=NOW)
+
+    for step in range(1, 4):
+        submit.run(as_of=ahead(step), venues={"PAPER": silent})
+
+    assert len(silent.placed) == 1
+    assert only_order().attempts == 1
+
+
+def test_an_order_found_signed_after_its_time_never_left_and_gives_everything_back():
+    order = submit.claim(an_intent().pk, as_of=NOW)
+    silent = SilentVenue()
+    sending.sign(order, silent, as_of=NOW)
+
+    submit.run(as_of=ahead(61), venues={"PAPER": silent})
+
+    assert (only_order().status, only_order().attempts, silent.placed) == ("EXPIRED", 0, [])
+    assert balance(Account.CASH) == 10_000
+    assert not Claim.objects.filter(released_at__isnull=True).exists()
+
+
 def test_a_sweep_finishes_what_a_dead_worker_began():
     intent = an_intent()
-    submit.claim(intent.pk, as_of=NOW)
+    order = submit.claim(intent.pk, as_of=NOW)
+    venue = paper()["PAPER"]
+    sending.sign(order, venue, as_of=NOW)
+    sending.mark(order, as_of=NOW)
     factories.QuoteFactory(market=intent.market, at=LATER)
 
     submit.run(as_of=ahead(61), venues=paper())

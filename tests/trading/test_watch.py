@@ -1,6 +1,8 @@
 """Books that do not add up stop their ledger."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from risk.models import Halt
 from tests import factories
@@ -30,6 +32,25 @@ def test_what_was_booked_after_we_began_to_look_is_no_disagreement():
     submit.run(as_of=LATER, venues=paper())
 
     assert watch.run(as_of=ago(30)) == []
+
+
+def test_what_is_reserved_is_read_at_once_for_all_intents():
+    made = [an_intent(), an_intent(probability=0.3)]
+    sale = factories.IntentFactory.build(side="SELL", market=None, decision=None, outcome=None)
+
+    with CaptureQueriesContext(connection) as asked:
+        found = portfolio.reservations([*(intent.pk for intent in made), sale.pk])
+
+    assert len(asked) == 1
+    assert found == {intent.pk: portfolio.reservation(intent.pk) for intent in made}
+    assert all(found.values())
+    assert portfolio.reservation(sale.pk) == 0
+    with CaptureQueriesContext(connection) as few:
+        watch.run(as_of=NOW)
+    an_intent(probability=0.75)
+    with CaptureQueriesContext(connection) as many:
+        watch.run(as_of=NOW)
+    assert len(many) == len(few)
 
 
 @pytest.mark.usefixtures("loose_books")

@@ -1,7 +1,7 @@
 """Small steps that trading tests are told in."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,7 +13,7 @@ from tests.factories import NOW, ago, ahead
 from trading import cycle, decide, ledger, portfolio, signals, submit
 from trading.adapters.paper import Paper
 from trading.models import Order, TradeIntent
-from trading.venue import OutcomeUnknown, Receipt, Ticket
+from trading.venue import OutcomeUnknown, Prepared, Receipt, Restricted, Ticket
 
 LATER = ahead(2)
 """Late enough for the latency of a simulated order."""
@@ -82,14 +82,36 @@ class SilentVenue:
 
     placed: list[Ticket] = field(default_factory=list)
     answers: dict[UUID, Receipt] = field(default_factory=dict)
-    failure: type[Exception] = OutcomeUnknown
+    failure: type[Exception] | None = OutcomeUnknown
+    payload: str = ""
+    """What it signs; without bytes nothing can be handed in again."""
+    canceled: list[Ticket] = field(default_factory=list)
+    asked: int = 0
+
+    def prepare(self, ticket: Ticket, *, as_of: datetime) -> Prepared:
+        return Prepared(venue_order_id=f"0x{ticket.order_id.hex}", payload=self.payload)
 
     def place(self, ticket: Ticket, *, as_of: datetime) -> Receipt:
         self.placed.append(ticket)
+        if self.failure is None:
+            return Receipt(venue_order_id=ticket.venue_order_id, status="OPEN")
+        if self.failure is Restricted:
+            raise Restricted("RESTARTING", retry_after_s=2, message="service not ready")
         raise self.failure("no reply")
 
     def look_up(self, tickets: Sequence[Ticket], *, as_of: datetime) -> Mapping[UUID, Receipt]:
-        return self.answers
+        self.asked += 1
+        return {
+            ticket.order_id: replace(
+                self.answers[ticket.order_id], venue_order_id=ticket.venue_order_id
+            )
+            for ticket in tickets
+            if ticket.order_id in self.answers
+        }
+
+    def cancel(self, tickets: Sequence[Ticket], *, as_of: datetime) -> Collection[UUID]:
+        self.canceled += tickets
+        return ()
 
 
 def only_order() -> Order:

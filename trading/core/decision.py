@@ -16,8 +16,10 @@ from risk.core.contracts import (
 )
 from risk.core.kelly import shrink, size_shares
 from trading.core.contracts import TradingConfig
-from trading.core.edge import Reason, Signals, Tops, growth, signals
+from trading.core.edge import Signals, Tops, growth, signals
 from trading.core.fees import taker_fee
+from trading.core.reasons import Reason
+from trading.core.resting import as_resting, both_sides, prices_beside
 from trading.core.rules import BASIS_POINT, MARKETABLE_MINIMUM, SIZE_STEP
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
 ]  # fmt: skip
 
 APPROVED = "APPROVED"
+VOLUME_GATE = "volume"
+"""The gate that cannot judge a market whose volume nobody knows; its book's depth is judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,10 @@ class Candidate:
         Of that side (`Book.mirrored()` for outcome 1); its asks are what a buy takes.
     tick, min_shares, fee_rate
         The market's own rules; None where unknown, which is never tradable.
+    liquidity_known
+        Whether the venue says what the market's volume is; where not, the order is kept small.
+    budget
+        Dollars that strategy and horizon may have at risk in all; None for no bound.
     seconds_left
         To the scheduled end; None where no end was announced.
     """
@@ -65,6 +73,9 @@ class Candidate:
     epoch: float | None = None
     window_s: float | None = None
     label: str = ""
+    horizon: str = ""
+    liquidity_known: bool = True
+    budget: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +120,14 @@ def propose(
     portfolio: PortfolioSnapshot,
     limits: LimitsConfig,
     config: TradingConfig,
+    *,
+    rests: bool = False,
 ) -> OrderIntent | Refusal:
     """Write down the order we would like: a fraction of Kelly that the near book can fill.
 
     The limit price is the worst one needed, and never so far from the best that the fill would eat
-    more of the edge, or more basis points, than the limits allow.
+    more of the edge, or more basis points, than the limits allow. One that `rests` crosses nothing:
+    its limit is the price at which it waits.
     """
     best = candidate.book.best_ask
     if candidate.tick is None or candidate.min_shares is None or candidate.fee_rate is None:
@@ -121,6 +135,15 @@ def propose(
     if best is None:
         return _refuse(DenialReason.DEPTH_LIMIT, "nobody offers this side")
     believed = believe(candidate, config)
+    if rests:
+        return _propose_resting(
+            candidate,
+            prices_beside(candidate.book, tick=candidate.tick),
+            believed,
+            portfolio.risk_equity,
+            limits=limits,
+            config=config,
+        )
     edge = believed - _all_in(candidate, best)
     if edge <= ZERO:
         return _refuse(
@@ -139,6 +162,35 @@ def propose(
     fill = books.walk(candidate.book, buy=True, shares=shares, limit=limit)
     order = order_at(candidate, shares=shares, limit=fill.worst or best, config=config)
     return replace(order, visible_depth=sum((level.shares for level in near), ZERO))
+
+
+def _propose_resting(
+    candidate: Candidate,
+    prices: tuple[Decimal, ...],
+    believed: Decimal,
+    equity: Decimal,
+    *,
+    limits: LimitsConfig,
+    config: TradingConfig,
+) -> OrderIntent | Refusal:
+    """A purchase that waits at the first of these prices which is worth it, a taker's fee paid."""
+    limit = next((price for price in prices if believed > _all_in(candidate, price)), None)
+    if limit is None:
+        return _refuse(
+            DenialReason.NO_EDGE_LEFT,
+            f"{believed} believed, no price to wait at leaves anything of it after fees: "
+            + (", ".join(map(str, prices)) or "nobody bids"),
+        )
+    here = Level(price=limit, shares=both_sides(candidate.book))
+    shares = _shares(candidate, (here,), believed, equity, limits=limits)
+    if shares == ZERO:
+        return _refuse(
+            DenialReason.MIN_SIZE,
+            f"too few shares are worth waiting for at {limit}, "
+            f"the venue takes {candidate.min_shares}",
+        )
+    order = order_at(candidate, shares=shares, limit=limit, config=config)
+    return as_resting(order, candidate.book)
 
 
 def believe(candidate: Candidate, config: TradingConfig) -> Decimal:
@@ -186,6 +238,10 @@ def order_at(
         epoch=candidate.epoch,
         window_s=candidate.window_s,
         label=candidate.label,
+        horizon=candidate.horizon,
+        budget=candidate.budget,
+        max_cost=None if candidate.liquidity_known else config.unknown_liquidity_usd,
+        skipped=() if candidate.liquidity_known else (VOLUME_GATE,),
     )
 
 

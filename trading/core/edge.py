@@ -1,18 +1,22 @@
 """What a forecast is worth against the book: better side, edge after fees, why it stops here."""
 
 from dataclasses import dataclass, fields
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import kl_div, ndtr
 
 from predictions.core.contracts import Forecasts
+from trading.core import consensus
+from trading.core.consensus import Views
 from trading.core.contracts import TradingConfig
 from trading.core.fees import fee_per_share
+from trading.core.reasons import Reason
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+
+__all__ = ["Floats", "Reason", "Signals", "Tops", "asks_and_depths", "growth", "signals"]
 
 PRICE_SOURCE = "PRICE"
 """A forecast of this source is the market price itself."""
@@ -20,23 +24,6 @@ PRICE_SOURCE = "PRICE"
 
 GRID = 1e-9
 """Finer than any difference between two prices."""
-
-
-class Reason(StrEnum):
-    """Why a signal stopped, in the order of the gates; PASSED where none stopped it."""
-
-    NO_PRICE = "NO_PRICE"
-    PRICE_ONLY = "PRICE_ONLY"
-    NO_BOOK = "NO_BOOK"
-    UNKNOWN_FEES = "UNKNOWN_FEES"
-    WIDE_SPREAD = "WIDE_SPREAD"
-    UNKNOWN_DEPTH = "UNKNOWN_DEPTH"
-    THIN_BOOK = "THIN_BOOK"
-    NO_GROSS_EDGE = "NO_GROSS_EDGE"
-    NO_NET_EDGE = "NO_NET_EDGE"
-    LOW_CONFIDENCE = "LOW_CONFIDENCE"
-    WEAK = "WEAK"
-    PASSED = "PASSED"
 
 
 STRENGTHS = ("WEAK", "MEDIUM", "STRONG")
@@ -121,11 +108,16 @@ class Signals:
         return passed
 
 
-def signals(forecasts: Forecasts, tops: Tops, config: TradingConfig) -> Signals:
+def signals(
+    forecasts: Forecasts, tops: Tops, config: TradingConfig, views: Views | None = None
+) -> Signals:
     """Value n forecasts against n books; each row names the first gate that stopped it.
 
-    A forecast below the market is a candidate for outcome 1: nothing is ever sold short.
+    A forecast below the market is a candidate for outcome 1: nothing is ever sold short. Without
+    `views` no cohort was asked: a profile that requires consent gets none.
     """
+    views = views or consensus.unknown(len(forecasts.price), config)
+    forecasts = consensus.flipped(forecasts, config)
     side, probability, cost = _better_side(forecasts.probability, tops)
     fee = fee_per_share(cost, tops.fee_rate, tops.fee_exponent)
     gross = probability - cost
@@ -142,7 +134,8 @@ def signals(forecasts: Forecasts, tops: Tops, config: TradingConfig) -> Signals:
         net=net,
         confidence=confidence,
         strength=strength,
-    )
+        asked=views.asked,
+    ) | consensus.gates(forecasts, views, config)
     reason = np.select(
         list(gates.values()), [name.value for name in gates], default=Reason.PASSED.value
     )
@@ -192,8 +185,10 @@ def _confidence(net: Floats, sigma: Floats) -> Floats:
 
 def _strength(net: Floats, config: TradingConfig) -> NDArray[np.str_]:
     weak, medium, strong = STRENGTHS
+    # On the bound belongs below it, also where float64 puts it a hair above.
+    clear = net - GRID
     chosen = np.select(
-        [net > config.strong_above, net > config.medium_above, net > 0],
+        [clear > config.strong_above, clear > config.medium_above, net > 0],
         [strong, medium, weak],
         default="",
     )
@@ -210,12 +205,15 @@ def _gates(
     net: Floats,
     confidence: Floats,
     strength: NDArray[np.str_],
+    asked: Flags,
 ) -> dict[Reason, Flags]:
     """Gate → rows it stops, in order. Comparisons are negated so that NaN stops a row."""
     spread = tops.ask_0 + tops.ask_1 - 1.0
     accepted = (
         STRENGTHS[STRENGTHS.index(config.min_strength) :] if config.min_strength else STRENGTHS
     )
+    least_net = np.where(asked, max(config.alpha_min, config.min_net_edge), config.min_net_edge)
+    least_sure = np.where(asked, max(config.conf_min, config.min_confidence), config.min_confidence)
     return {
         Reason.NO_PRICE: ~(np.isfinite(forecasts.price) & np.isfinite(forecasts.probability)),
         Reason.PRICE_ONLY: forecasts.source == PRICE_SOURCE,
@@ -224,8 +222,8 @@ def _gates(
         Reason.WIDE_SPREAD: ~(spread <= config.max_spread),
         Reason.UNKNOWN_DEPTH: np.isnan(depth),
         Reason.THIN_BOOK: ~(depth >= config.min_depth_usd),
-        Reason.NO_GROSS_EDGE: ~(gross >= config.min_gross_edge),
-        Reason.NO_NET_EDGE: ~(net >= config.min_net_edge),
-        Reason.LOW_CONFIDENCE: ~(confidence >= config.min_confidence),
+        Reason.NO_GROSS_EDGE: ~(gross + GRID >= config.min_gross_edge),
+        Reason.NO_NET_EDGE: ~(net + GRID >= least_net),
+        Reason.LOW_CONFIDENCE: ~(confidence >= least_sure),
         Reason.WEAK: ~np.isin(strength, np.asarray(accepted)),
     }

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 NEXT: Mapping[str, frozenset[str]] = {
-    "APPROVED": frozenset({"SUBMITTING", "CANCELED", "EXPIRED"}),
+    "APPROVED": frozenset({"SIGNED", "SUBMITTING", "CANCELED", "EXPIRED", "REJECTED"}),
+    "SIGNED": frozenset({"SUBMITTING", "CANCELED", "EXPIRED", "REJECTED"}),
     "SUBMITTING": frozenset(
-        {"OPEN", "FILLED", "CANCELED", "EXPIRED", "REJECTED", "UNKNOWN", "APPROVED"}
+        {"OPEN", "FILLED", "CANCELED", "EXPIRED", "REJECTED", "UNKNOWN", "SIGNED"}
     ),
     # The world is late, not wrong: reconciliation may find any ending.
     "UNKNOWN": frozenset({"OPEN", "FILLED", "CANCELED", "EXPIRED", "REJECTED", "SUBMITTING"}),
@@ -16,9 +17,9 @@ NEXT: Mapping[str, frozenset[str]] = {
     "FILLED": frozenset(),
     "REJECTED": frozenset(),
 }
-"""Status → statuses that may follow; SUBMITTING → APPROVED only on proof that nothing was sent."""
+"""Status → statuses that may follow; SUBMITTING → SIGNED only on proof that nothing was sent."""
 
-IN_FLIGHT = ("APPROVED", "SUBMITTING", "UNKNOWN", "OPEN")
+IN_FLIGHT = ("APPROVED", "SIGNED", "SUBMITTING", "UNKNOWN", "OPEN")
 """Statuses in which an order may still cost money: its reservation stays."""
 
 TERMINAL = tuple(status for status in NEXT if status not in IN_FLIGHT)
@@ -28,6 +29,6 @@ def sources(target: str) -> list[str]:
     """Statuses from which an order may become `target`.
 
     >>> sources("EXPIRED")
-    ['APPROVED', 'SUBMITTING', 'UNKNOWN', 'OPEN']
+    ['APPROVED', 'SIGNED', 'SUBMITTING', 'UNKNOWN', 'OPEN']
     """
     return [status for status, targets in NEXT.items() if target in targets]

@@ -25,7 +25,7 @@ from config.supervisor import GaveUp, Program, Supervisor
 HOST = "127.0.0.1"
 SANDBOX_PORT = 8799
 SOCKETS_PORT = 8800
-STREAM = "stream_markets"
+STREAM, GUARD = "stream_markets", "live_guard"
 PORTS = 65536
 ANSWER_WITHIN_S = 90.0
 # Two workers on two cores gain nothing from BLAS threads and lose memory to them.
@@ -96,7 +96,13 @@ class Command(BaseCommand):
         installation.migrate()
         installation.seed(mode=settings.ENV.mode, as_of=timezone.now())
         password = installation.create_admin()
-        for program in (_worker(workers), _beat(), *_stream(), _first(is_demo=is_demo)):
+        for program in (
+            _worker(workers),
+            _beat(),
+            *_stream(),
+            *_guard(is_demo=is_demo),
+            _first(is_demo=is_demo),
+        ):
             supervisor.start(program)
         if not supervisor.wait_until(lambda: _answers(port), timeout_s=ANSWER_WITHIN_S):
             if supervisor.stopping:
@@ -129,6 +135,9 @@ def _enter_demo() -> None:
         "VENUE_DATA_URL": f"{venue}/data",
         "VENUE_WS_URL": f"{sockets}/ws/market",
         "VENUE_PRICES_URL": f"{sockets}/prices",
+        "VENUE_USER_WS_URL": f"{sockets}/ws/user",
+        "VENUE_RELAYER_URL": f"{venue}/relayer",
+        "GEOBLOCK_URL": f"{venue}/api/geoblock",
         "POLYGON_RPC_URL": f"{venue}/rpc",
         "SPOT_URL": f"{venue}/spot",
         "FEEDS_URL": f"{venue}/feeds",
@@ -168,11 +177,17 @@ def _sandbox() -> Program:
         str(urlsplit(address).port)
         for address in (settings.ENV.venue_gamma_url, settings.ENV.venue_ws_url)
     )
-    return _manage("sandbox", "sandbox", "--port", port, "--ws-port", sockets)
+    journal = str(Path(settings.ENV.state_dir) / "exchange.jsonl")
+    return _manage("sandbox", "sandbox", "--port", port, "--ws-port", sockets, "--journal", journal)
 
 
 def _stream() -> list[Program]:
     return [_manage("stream", STREAM)] if STREAM in get_commands() else []
+
+
+def _guard(*, is_demo: bool) -> list[Program]:
+    """Who signs, for the rehearsal; with real money a person starts it, where the key is."""
+    return [_manage("guard", GUARD)] if is_demo and GUARD in get_commands() else []
 
 
 def _web(port: int) -> Program:

@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from sandbox import history, planted
-from sandbox.core import http_faults
+from sandbox.core import conduct, http_faults
 from sandbox.core.families import PRESETS
 from sandbox.core.faults import parse
 from sandbox.core.planted import WORLDS
 from sandbox.core.world import World
+from sandbox.exchange.desk import Exchange
 from sandbox.server import NotLoopback, serve
 from sandbox.sockets import Sockets, open_sockets
 from sandbox.venue import StandIn
@@ -42,6 +43,14 @@ class Command(BaseCommand):
             "--http-faults",
             default="[]",
             help='request faults, e.g. [{"wrong": "limited", "prefix": "/clob", "times": 3}]',
+        )
+        parser.add_argument(
+            "--conduct",
+            default="{}",
+            help='how the exchange behaves, e.g. {"accept_drop": 0.15, "ghosts": 0.1}',
+        )
+        parser.add_argument(
+            "--journal", type=Path, help="file that keeps accounts, orders and balances"
         )
         parser.add_argument("--seed", type=int, default=7)
         parser.add_argument("--speed", choices=sorted(PRESETS), default="demo")
@@ -78,8 +87,9 @@ class Command(BaseCommand):
         host, port = options["host"], options["port"]
         faults = self._said("faults", options, parse)
         http = self._said("http-faults", options, http_faults.parse)
+        exchange = self._exchange(world, options)
         try:
-            server = serve(StandIn(world), host=host, port=port)
+            server = serve(StandIn(world, exchange), host=host, port=port)
         except NotLoopback as refused:
             raise CommandError(str(refused), returncode=2) from None
         except (OSError, OverflowError) as taken:
@@ -88,7 +98,7 @@ class Command(BaseCommand):
         sockets = None
         try:
             if options["ws_port"] is not None:
-                sockets = _sockets(world, host, options["ws_port"])
+                sockets = _sockets(exchange, host, options["ws_port"])
                 sockets.disturb(faults)
             self._announce(f"http://{host}:{server.server_address[1]}", sockets)
             server.serve_forever(poll_interval=0.2)
@@ -98,12 +108,26 @@ class Command(BaseCommand):
             server.server_close()
             if sockets is not None:
                 sockets.close()
+            exchange.close()
+
+    def _exchange(self, world: World, options: dict[str, Any]) -> Exchange:
+        behaviour = self._said("conduct", options, conduct.parse)
+        try:
+            exchange = Exchange(world, journal=options["journal"])
+        except (OSError, ValueError, KeyError) as wrong:
+            raise CommandError(
+                f"--journal: {options['journal']} cannot be used ({wrong}); move it away",
+                returncode=2,
+            ) from None
+        exchange.behave(behaviour, now=time.time())
+        return exchange
 
     def _announce(self, page: str, sockets: Sockets | None) -> None:
         signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         self.stdout.write(f"stand-in venue (simulated) on {page}")
         if sockets is not None:
             self.stdout.write(f"its sockets on {sockets.market_url} and {sockets.prices_url}")
+            self.stdout.write(f"users hear of their orders on {sockets.user_url}")
         self.stdout.flush()
 
     def _said(self, name: str, options: dict[str, Any], read: Callable[[Any], T]) -> T:
@@ -135,9 +159,9 @@ def _written(options: dict[str, Any]) -> dict[str, int]:
         ) from refused
 
 
-def _sockets(world: World, host: str, port: int) -> Sockets:
+def _sockets(exchange: Exchange, host: str, port: int) -> Sockets:
     try:
-        return open_sockets(world, host=host, port=port)
+        return open_sockets(exchange.world, host=host, port=port, exchange=exchange)
     except (OSError, OverflowError) as taken:
         raise _unusable("ws-port", port, taken) from None
 

@@ -1,4 +1,4 @@
-"""`rebuild`: compare positions with their fills and redemptions, and put them right."""
+"""`rebuild`: compare positions and balances with their facts, and put them right."""
 
 import json
 from dataclasses import asdict
@@ -11,37 +11,78 @@ from rich.table import Table
 
 from trading import rebuild
 
+DIFFERS, REFUSED = 1, 2
+
 
 class Command(BaseCommand):
     help = (
-        "Compute positions from fills and redemptions and print where the stored ones differ. "
-        "Exit code 1 where something differs and --apply is not given."
+        "Compute positions from fills, conversions and payouts, and balances from transfers; "
+        "print where the stored ones differ. Exit code 0: all agree, or what could be written was; "
+        "1: something differs; 2: nobody said yes to writing."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--apply", action="store_true", help="write what the facts say")
         parser.add_argument("--json", action="store_true", help="print the differences as JSON")
+        parser.add_argument("--yes", action="store_true", help="do not ask before writing")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = rebuild.positions(apply=options["apply"], as_of=timezone.now())
-        if options["json"]:
-            rows = [asdict(difference) for difference in found]
-            body = {"differences": rows, "applied": options["apply"] and bool(found)}
-            self.stdout.write(json.dumps(body, indent=2, default=str))
-        else:
-            self._show(found, applied=options["apply"])
-        if found and not options["apply"]:
-            raise SystemExit(1)
+        found = rebuild.everything(apply=False, as_of=timezone.now())
+        wanted = options["apply"] and bool(found)
+        if not options["json"]:
+            self._show(found)
+        if wanted and not (options["yes"] or self._agreed(len(found))):
+            self.stderr.write("Nothing was changed; answer yes, or give --yes.")
+            raise SystemExit(REFUSED)
+        left = found
+        if wanted:
+            rebuild.everything(apply=True, as_of=timezone.now())
+            left = rebuild.everything(apply=False, as_of=timezone.now())
+        self._end(found, left, wanted=wanted, as_json=options["json"])
 
-    def _show(self, found: list[rebuild.Difference], *, applied: bool) -> None:
+    def _agreed(self, count: int) -> bool:
+        try:
+            said = input(f"Write what the facts say in {count} places? [yes/no] ")
+        except EOFError:
+            return False
+        return said.strip().lower() in {"y", "yes"}
+
+    def _end(
+        self,
+        found: list[rebuild.Difference],
+        left: list[rebuild.Difference],
+        *,
+        wanted: bool,
+        as_json: bool,
+    ) -> None:
+        if as_json:
+            body = {
+                "differences": [asdict(difference) for difference in found],
+                "applied": wanted,
+                "left": [asdict(difference) for difference in left],
+            }
+            self.stdout.write(json.dumps(body, indent=2, default=str))
+        elif wanted:
+            self.stdout.write("Written." if not left else f"{len(left)} differences are left:")
+            if left:
+                self._show(left)
+        if left:
+            raise SystemExit(DIFFERS)
+
+    def _show(self, found: list[rebuild.Difference]) -> None:
         console = Console(file=cast(IO[str], self.stdout))
         if not found:
-            console.print("Every position is what its fills and redemptions say.")
+            console.print("Every position and balance is what its facts say.")
             return
-        table = Table("Mode", "Outcome", "Column", "Stored", "From the facts", box=None)
+        table = Table("Mode", "Wallet", "Outcome", "Column", "Stored", "Facts", box=None)
         for row in found:
             table.add_row(
-                row.mode, str(row.outcome_id), row.column, str(row.stored), str(row.computed)
+                row.mode,
+                row.wallet,
+                str(row.outcome_id or ""),
+                row.column,
+                str(row.stored),
+                str(row.computed),
             )
         console.print(table)
-        console.print("Written." if applied else "Nothing was changed; --apply writes it.")
+        console.print("`rebuild --apply` writes what the facts say.")

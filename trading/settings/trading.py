@@ -7,25 +7,31 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils import timezone
 
 from config.kernel.models import VersionedSettings
 from config.kernel.modes import Mode
 from trading.core.contracts import TradingConfig
+from trading.core.profiles import PROFILES
+from trading.settings.strategy import StrategyColumns
 
-BUILT = (Mode.DEMO, Mode.PAPER)
-"""Modes that can be chosen: live orders are not built yet."""
+BUILT = (Mode.DEMO, Mode.REHEARSAL, Mode.PAPER, Mode.LIVE)
+"""Modes that can be chosen; LIVE only while every gate of `trading.readiness` is green."""
+
+MODES_OF = {Mode.DEMO: (Mode.DEMO, Mode.REHEARSAL), Mode.PAPER: (Mode.PAPER, Mode.LIVE)}
+"""What the prices of an installation are → the modes that its orders may have."""
 
 MODE_FOLLOWS_PRICES = {
-    Mode.DEMO: "the prices of this installation are simulated, so its mode stays DEMO; "
-    "start one without --demo for PAPER",
-    Mode.PAPER: "the prices of this installation are a venue's, so its mode stays PAPER; "
-    "start one with --demo for DEMO",
+    Mode.DEMO: "the prices of this installation are simulated, so its mode is DEMO or REHEARSAL; "
+    "start one without --demo for PAPER and LIVE",
+    Mode.PAPER: "the prices of this installation are a venue's, so its mode is PAPER or LIVE; "
+    "start one with --demo for DEMO and REHEARSAL",
 }
 
 SHARE = [MinValueValidator(0), MaxValueValidator(1)]
 
 
-class TradingSettings(VersionedSettings):
+class TradingSettings(StrategyColumns, VersionedSettings):
     """When a forecast is worth trading, and whether anything is traded at all."""
 
     STRENGTHS: ClassVar = [
@@ -35,7 +41,7 @@ class TradingSettings(VersionedSettings):
     ]
 
     mode = models.CharField(
-        max_length=8, choices=[(m.value, m.label) for m in BUILT], default=Mode.PAPER
+        max_length=10, choices=[(m.value, m.label) for m in BUILT], default=Mode.PAPER
     )
     placing_orders = models.BooleanField(
         default=True, help_text="master switch; off = watch and collect only"
@@ -47,7 +53,7 @@ class TradingSettings(VersionedSettings):
         max_digits=12,
         decimal_places=2,
         default=Decimal(10000),
-        validators=[MinValueValidator(Decimal(1))],
+        validators=[MinValueValidator(Decimal(1)), MaxValueValidator(Decimal(1_000_000_000))],
         help_text="paper and demo: booked once as a deposit",
     )
     min_gross_edge = models.FloatField(default=0.05, validators=SHARE)
@@ -57,7 +63,7 @@ class TradingSettings(VersionedSettings):
     )
     min_depth_usd = models.FloatField(
         default=500,
-        validators=[MinValueValidator(0)],
+        validators=[MinValueValidator(0), MaxValueValidator(1_000_000_000)],
         help_text="resting on the side we would take",
     )
     depth_within = models.FloatField(
@@ -80,10 +86,17 @@ class TradingSettings(VersionedSettings):
     min_strength = models.CharField(max_length=6, blank=True, default="", choices=STRENGTHS)
     intent_expiry_s = models.PositiveIntegerField(default=60, validators=[MinValueValidator(5)])
     paper_latency_ms = models.PositiveIntegerField(
-        default=500, help_text="a simulated order meets the book no earlier than this"
+        default=500,
+        validators=[MinValueValidator(0), MaxValueValidator(60_000)],
+        help_text="milliseconds; a simulated order meets the book no earlier than this",
     )
     cycle_s = models.PositiveIntegerField(
         default=300, validators=[MinValueValidator(5)], help_text="seconds between decisions"
+    )
+    fast_cycle_s = models.PositiveIntegerField(
+        default=10,
+        validators=[MinValueValidator(2)],
+        help_text="seconds between decisions about up/down epochs",
     )
 
     class Meta:
@@ -92,18 +105,29 @@ class TradingSettings(VersionedSettings):
         verbose_name = verbose_name_plural = "trading settings"
 
     def clean(self) -> None:
-        """STRONG is not below MEDIUM; the mode is that of the prices: DEMO in a demo, else PAPER.
+        """STRONG is not below MEDIUM; the mode suits the prices: DEMO or REHEARSAL in a demo.
 
-        No order is live.
+        LIVE opens only where nothing is left to show.
         """
-        if self.mode == Mode.LIVE:
-            raise ValidationError({"mode": "live orders are not built yet; choose PAPER or DEMO"})
         served = Mode.DEMO if settings.ENV.mode == Mode.DEMO else Mode.PAPER
-        if self.mode != served:
+        if self.mode not in MODES_OF[served]:
             raise ValidationError({"mode": MODE_FOLLOWS_PRICES[served]})
+        if self.mode == Mode.LIVE and (closed := self._what_keeps_live_closed()):
+            raise ValidationError({"mode": f"LIVE stays closed: {closed}"})
+        self.check_strategy()
         if self.strong_above < self.medium_above:
             raise ValidationError({"strong_above": "must not be below the bound of MEDIUM"})
 
+    def _what_keeps_live_closed(self) -> str:
+        """The unmet gates with their next steps, in one text; empty where LIVE may be chosen."""
+        from trading import readiness  # noqa: PLC0415 - readiness reads settings
+
+        # A row that is being proposed has no stamp yet: a person saves it now.
+        as_of = self.created_at or timezone.now()  # noqa: TID251 - a form is an edge
+        return "; ".join(
+            f"{gate.sentence} {gate.remedy}".strip() for gate in readiness.unmet(as_of=as_of)
+        )
+
     def as_config(self) -> TradingConfig:
-        """The frozen values."""
-        return TradingConfig(version=self.version, **self.values())
+        """The frozen values, with those that the strategy profile fixes."""
+        return TradingConfig(version=self.version, **{**self.values(), **PROFILES[self.profile]})

@@ -1,0 +1,199 @@
+"""`intents` from a terminal and over REST: the rights, reasons and refusals of the admin."""
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.test import Client
+from django.urls import reverse
+
+from tests import factories as make
+from tests.config.wishes import a_wish
+from trading.models import TradeIntent
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ada() -> Any:
+    user = make.UserFactory()
+    user.user_permissions.add(Permission.objects.get(codename="add_approval"))
+    return user
+
+
+@pytest.fixture
+def client(ada: Any) -> Client:
+    signed_in = Client()
+    signed_in.force_login(ada)
+    return signed_in
+
+
+def by_ada(*words: str) -> None:
+    call_command("intents", *words, "--user=ada", "--reason=clear")
+
+
+def api(client: Client, verb: str, wish: TradeIntent, **body: str) -> Any:
+    address = reverse(f"api_{verb}", args=[wish.pk])
+    return client.post(address, body, content_type="application/json")
+
+
+@pytest.mark.usefixtures("ada")
+class TestTerminal:
+    def test_the_list_names_what_waits(self, capsys: Any) -> None:
+        call_command("intents", "list")
+        empty = capsys.readouterr().out
+        wish = a_wish(question="Will it rain?")
+
+        call_command("intents", "list")
+        table = capsys.readouterr().out
+        call_command("intents", "list", "--json")
+        (row,) = json.loads(capsys.readouterr().out)
+
+        assert "Nothing waits" in empty
+        for shown in (str(wish.pk)[:8], "Will it rain?", "+0.180", "0/1", "$200.00"):
+            assert shown in table, shown
+        assert (row["id"], row["approvals_needed"]) == (str(wish.pk), 1)
+        assert row["edge_now"] == pytest.approx(row["edge_then"], abs=1e-5)
+
+    def test_the_beginning_of_an_id_is_enough_to_approve(self, capsys: Any) -> None:
+        wish = a_wish()
+
+        by_ada("approve", str(wish.pk)[:6])
+
+        wish.refresh_from_db()
+        assert wish.status == "APPROVED"
+        assert "APPROVED" in capsys.readouterr().out
+
+    def test_what_is_decided_is_listed_with_all_and_cannot_be_approved(self, capsys: Any) -> None:
+        wish = a_wish()
+        by_ada("reject", str(wish.pk))
+        capsys.readouterr()
+
+        with pytest.raises(CommandError, match="can no longer be decided") as late:
+            by_ada("approve", str(wish.pk))
+        call_command("intents", "list", "--all", "--json")
+
+        assert late.value.returncode == 1
+        assert json.loads(capsys.readouterr().out)[0]["status"] == "REJECTED"
+
+    def test_several_are_rejected_and_a_late_one_is_a_problem(self, capsys: Any) -> None:
+        first, second = (str(a_wish(category=name).pk) for name in ("sports", "weather"))
+        by_ada("reject", first)
+
+        with pytest.raises(SystemExit) as leaving:
+            by_ada("reject", first, second, "--json")
+
+        assert leaving.value.code == 1
+        assert {i.status for i in TradeIntent.objects.all()} == {"REJECTED"}
+
+    def test_the_gates_refusal_is_a_problem(self, capsys: Any) -> None:
+        wish = a_wish()
+        make.HaltFactory()
+
+        with pytest.raises(SystemExit):
+            by_ada("approve", str(wish.pk))
+
+        assert "gate: HALTED" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["approve", "{id}", "--user=nobody", "--reason=x"],
+            ["approve", "{id}", "--user=grace", "--reason=x"],
+            ["approve", "{id}", "--user=ada", "--reason= "],
+            ["approve", "ffff-not-hex", "--user=ada", "--reason=x"],
+            ["approve", "0123456789abcdef", "--user=ada", "--reason=x"],
+        ],
+        ids=["unknown user", "no right", "no reason", "no id", "unknown id"],
+    )
+    def test_a_line_that_makes_no_sense_changes_nothing(self, words: list[str]) -> None:
+        make.UserFactory(username="grace")
+        wish = a_wish()
+
+        with pytest.raises(CommandError) as refusal:
+            call_command("intents", *(word.format(id=wish.pk) for word in words))
+
+        assert refusal.value.returncode == 2
+        assert TradeIntent.objects.get().status == "PENDING"
+
+    @pytest.mark.usefixtures("client")
+    def test_an_ambiguous_beginning_names_nobody(self) -> None:
+        wish = a_wish()
+        twin = make.IntentFactory(id=wish.pk.hex[:12] + uuid4().hex[12:])
+
+        with pytest.raises(CommandError, match="2 intents begin so"):
+            by_ada("approve", wish.pk.hex[:12])
+
+        assert twin.status == "PENDING"
+
+
+class TestApi:
+    def test_one_intent_tells_what_it_is_worth_by_now(self, client: Client) -> None:
+        wish = a_wish()
+
+        body = client.get(reverse("api_intent", args=[wish.pk])).json()
+        missing = client.get(reverse("api_intent", args=[uuid4()]))
+
+        assert (body["status"], body["approvals"], body["cost"]) == ("PENDING", [], "199.995660")
+        assert body["edge_now"] == pytest.approx(body["edge_then"], abs=1e-5)
+        assert missing.status_code == 404
+
+    def test_a_yes_approves_once(self, client: Client) -> None:
+        wish = a_wish()
+
+        answer = api(client, "approve", wish, reason="clear")
+        again = api(client, "approve", wish, reason="clear")
+
+        assert (answer.status_code, answer.json()["status"]) == (200, "APPROVED")
+        assert answer.json()["approvals"][0]["actor"] == "ada"
+        assert (again.status_code, again.json()["code"]) == (409, "late")
+
+    def test_the_second_yes_of_a_person_counts_for_nothing(self, client: Client) -> None:
+        wish = a_wish(persons=2)
+
+        answers = [api(client, "approve", wish, reason="clear") for _ in range(2)]
+
+        assert answers[0].json()["status"] == "PENDING"
+        assert (answers[1].status_code, answers[1].json()["code"]) == (409, "said_before")
+
+    def test_the_gates_refusal_is_a_conflict_with_its_sentence(self, client: Client) -> None:
+        wish = a_wish()
+        make.HaltFactory()
+
+        answer = api(client, "approve", wish, reason="clear")
+
+        assert (answer.status_code, answer.json()["code"]) == (409, "gate_refused")
+        assert "HALTED" in answer.json()["message"]
+
+    def test_no_is_said_to_one_and_to_many(self, client: Client) -> None:
+        one, other = (a_wish(category=name) for name in ("sports", "weather"))
+
+        single = api(client, "reject", one, reason="the news")
+        late = api(client, "reject", one, reason="the news")
+        many = client.post(
+            reverse("api_intents_reject"),
+            {"ids": [str(one.pk), str(other.pk), str(uuid4())], "reason": "none"},
+            content_type="application/json",
+        )
+
+        assert single.json()["status"] == "REJECTED"
+        assert (late.status_code, late.json()["code"]) == (409, "late")
+        assert many.json() == {"rejected": [str(other.pk)], "late": [str(one.pk)]}
+
+    def test_a_reason_and_the_right_are_required(self, client: Client) -> None:
+        wish = a_wish()
+        nobody = Client()
+        nobody.force_login(make.UserFactory(username="grace"))
+
+        answers = [
+            api(client, "approve", wish),
+            api(client, "reject", wish, reason=""),
+            api(nobody, "approve", wish, reason="let me"),
+        ]
+
+        assert [answer.status_code for answer in answers] == [400, 400, 403]
+        assert api(client, "approve", TradeIntent(), reason="x").status_code == 404

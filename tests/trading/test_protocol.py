@@ -1,0 +1,414 @@
+"""Three kinds of failure, the same bytes or nothing, and everything held until proof."""
+
+import pytest
+
+from risk import halts
+from risk.models import Halt
+from tests import factories
+from tests.factories import NOW, ahead, revise, trading_settings
+from tests.trading.world import SilentVenue, an_intent, balance, only_order
+from trading import cancel, failures, following, restrictions, sending, submit
+from trading.models import Account, Claim, ExecutionSettings, Fill, Order, VenueState
+from trading.venue import OutcomeUnknown, Receipt, Rejected, Restricted, Unauthorised, Unsent
+
+pytestmark = pytest.mark.django_db
+
+BYTES = '{"the":"signed order"}'
+
+
+def sweep(venue, *seconds):
+    for second in seconds:
+        submit.run(as_of=ahead(second), venues={"PAPER": venue})
+
+
+def an_unknown_order():
+    """An order that was handed in at `NOW` and of which nobody heard again."""
+    an_intent()
+    venue = SilentVenue(payload=BYTES)
+    sweep(venue, 0)
+    assert only_order().status == "UNKNOWN"
+    return venue
+
+
+def is_held():
+    claimed = Claim.objects.filter(released_at__isnull=True).count() == 1
+    return claimed and balance(Account.RESERVED) == only_order().reserved > 0
+
+
+def test_hash_and_bytes_are_stored_before_anything_is_sent():
+    an_intent()
+    seen = []
+
+    class Looking(SilentVenue):
+        def place(self, ticket, *, as_of):
+            row = Order.objects.get()
+            seen.append((row.status, row.attempts, row.venue_order_id, row.payload))
+            return super().place(ticket, as_of=as_of)
+
+    sweep(Looking(payload=BYTES), 0)
+
+    assert seen == [("SUBMITTING", 1, f"0x{only_order().pk.hex}", BYTES)]
+
+
+def test_after_two_clean_probes_the_same_bytes_are_handed_in_again_and_no_others():
+    venue = an_unknown_order()
+
+    sweep(venue, 4)
+    assert len(venue.placed) == 1
+    sweep(venue, 5, 10, 15, 20, 25)
+
+    assert len(venue.placed) >= 2
+    assert {(t.venue_order_id, t.payload) for t in venue.placed} == {
+        (only_order().venue_order_id, BYTES)
+    }
+    assert is_held()
+
+
+def test_what_the_second_attempt_is_told_ends_the_doubt_where_it_is_an_acknowledgement():
+    venue = an_unknown_order()
+    venue.failure = None
+
+    sweep(venue, 5, 10)
+
+    assert only_order().status == "OPEN"
+    assert only_order().acknowledged_at is not None
+    sweep(venue, 15, 20, 25)
+    assert len(venue.placed) == 2
+
+
+@pytest.mark.parametrize("refusal", [Rejected, Unsent, Restricted, OutcomeUnknown])
+def test_a_refusal_of_the_second_attempt_says_nothing_of_the_first(refusal):
+    venue = an_unknown_order()
+    venue.failure = refusal
+
+    sweep(venue, 5, 10, 15)
+
+    assert only_order().status == "UNKNOWN"
+    assert is_held()
+
+
+def test_after_its_time_it_is_never_sent_again_but_cancelled_by_its_hash_and_waited_for():
+    revise(ExecutionSettings, probe_every_s=20)
+    venue = an_unknown_order()
+    sweep(venue, *range(20, 61, 20))
+    sent = len(venue.placed)
+
+    sweep(venue, *range(80, 161, 20))
+    assert len(venue.placed) == sent
+    assert {t.venue_order_id for t in venue.canceled} == {only_order().venue_order_id}
+    assert only_order().status == "UNKNOWN"
+    assert is_held()
+
+    sweep(venue, 180, 200)
+    assert only_order().status == "EXPIRED"
+    assert balance(Account.CASH) == 10_000
+    assert not Claim.objects.filter(released_at__isnull=True).exists()
+
+
+def test_a_probe_that_was_not_answered_is_no_clean_probe():
+    venue = an_unknown_order()
+
+    class Deaf(SilentVenue):
+        def look_up(self, tickets, *, as_of):
+            raise Unsent("no route")
+
+    before = only_order().clean_probes
+    sweep(Deaf(payload=BYTES), 5, 30, 70, 200)
+
+    assert only_order().clean_probes == before
+    assert only_order().status == "UNKNOWN"
+    assert len(venue.placed) == 1
+
+
+def test_one_bad_answer_does_not_hide_the_others():
+    first = an_intent()
+    second = an_intent(category="sports")
+    venue = SilentVenue(payload=BYTES)
+    sweep(venue, 0)
+    poison = Order.objects.get(intent=first)
+    venue.answers[Order.objects.get(intent=second).pk] = Receipt(
+        venue_order_id="", status="CANCELED"
+    )
+
+    class Picky(SilentVenue):
+        def look_up(self, tickets, *, as_of):
+            if poison.pk in {t.order_id for t in tickets}:
+                raise OutcomeUnknown("500")
+            return super().look_up(tickets, as_of=as_of)
+
+    sweep(Picky(payload=BYTES, answers=venue.answers), 5)
+
+    assert Order.objects.get(intent=second).status == "CANCELED"
+    assert Order.objects.get(intent=first).status == "UNKNOWN"
+
+
+def test_nothing_is_handed_in_again_while_trading_is_halted():
+    venue = an_unknown_order()
+    halts.open_halt("MANUAL", reason="a test", actor="ann", as_of=ahead(1))
+
+    sweep(venue, 5, 10, 30, 60)
+
+    assert len(venue.placed) == 1
+    assert venue.canceled
+    assert is_held()
+
+
+def test_an_order_that_was_acknowledged_and_vanished_is_never_handed_in_again():
+    an_intent()
+    venue = SilentVenue(payload=BYTES, failure=None)
+    sweep(venue, 0, 5, 10)
+    assert only_order().status == "UNKNOWN"
+
+    sweep(venue, 15, 30, 45)
+
+    assert len(venue.placed) == 1
+    assert is_held()
+
+
+def test_timeout_unknown_blocks_market():
+    venue = an_unknown_order()
+
+    assert is_held()
+    assert Claim.objects.get(released_at__isnull=True).market_id == only_order().market_id
+    assert len(venue.placed) == 1
+
+
+def test_an_answer_about_another_order_is_no_answer():
+    an_intent()
+
+    class Confused(SilentVenue):
+        def place(self, ticket, *, as_of):
+            return Receipt(venue_order_id="0xother", status="OPEN")
+
+    sweep(Confused(payload=BYTES), 0)
+
+    assert only_order().status == "UNKNOWN"
+    assert is_held()
+
+
+def test_two_workers_sign_the_same_order_and_one_of_the_two_is_the_order():
+    order = submit.claim(an_intent().pk, as_of=NOW)
+    twin = Order.objects.get(pk=order.pk)
+
+    assert sending.sign(order, SilentVenue(payload="first"), as_of=NOW)
+    assert not sending.sign(twin, SilentVenue(payload="second"), as_of=NOW)
+
+    assert only_order().payload == "first"
+    assert sending.mark(order, as_of=NOW)
+    assert not sending.mark(twin, as_of=NOW)
+
+
+def test_a_late_refusal_does_not_undo_what_was_settled_meanwhile():
+    order = submit.claim(an_intent().pk, as_of=NOW)
+    venue = SilentVenue(payload=BYTES)
+    sending.sign(order, venue, as_of=NOW)
+    sending.mark(order, as_of=NOW)
+    Order.objects.filter(pk=order.pk).update(status="OPEN")
+    venue.failure = Rejected
+
+    sending.hand_in(order, venue, now=lambda: NOW)
+
+    assert only_order().status == "OPEN"
+
+
+# --- what the venue refuses for a while --------------------------------------------------------
+
+
+def test_http_425_enters_wait_mode_without_failure_count():
+    for number in range(3):
+        an_intent(category=f"category {number}")
+    factories.risk_limits(max_consecutive_failures=0)
+    venue = SilentVenue(payload=BYTES, failure=Restricted)
+
+    sweep(venue, 0, 1)
+
+    assert len(venue.placed) == 1
+    assert failures.consecutive("PAPER") == 0
+    assert not Halt.objects.exists()
+    waiting = Order.objects.get()
+    assert (waiting.status, waiting.attempts) == ("SIGNED", 0)
+    assert waiting.next_attempt_at == ahead(2)
+
+
+def test_after_a_restart_takers_wait_two_minutes_and_expire_meanwhile():
+    an_intent()
+    venue = SilentVenue(payload=BYTES, failure=Restricted)
+    sweep(venue, 0)
+    venue.failure = None
+
+    sweep(venue, 3, 30, 59)
+    assert len(venue.placed) == 1
+    sweep(venue, 61)
+
+    assert only_order().status == "EXPIRED"
+    assert balance(Account.CASH) == 10_000
+    assert failures.consecutive("PAPER") == 0
+
+
+@pytest.mark.parametrize(
+    ("restriction", "post_only", "sent"),
+    [("POST_ONLY", True, 1), ("POST_ONLY", False, 0), ("CANCEL_ONLY", True, 0)],
+)
+def test_a_restricted_venue_is_sent_what_it_takes_and_nothing_else(restriction, post_only, sent):
+    intent = an_intent()
+    type(intent).objects.filter(pk=intent.pk).update(
+        type="GTD" if post_only else "FAK", post_only=post_only
+    )
+    refusal = Restricted(restriction, retry_after_s=120, message="for a while")
+    restrictions.impose("PAPER", "main", refusal, as_of=NOW)
+    venue = SilentVenue(payload=BYTES, failure=None)
+
+    sweep(venue, 1)
+
+    assert len(venue.placed) == sent
+
+
+def test_a_restriction_ends_by_itself():
+    refusal = Restricted("RATE_LIMITED", retry_after_s=3, message="slow down")
+    restrictions.impose("PAPER", "main", refusal, as_of=NOW)
+    an_intent()
+    venue = SilentVenue(payload=BYTES, failure=None)
+
+    sweep(venue, 1, 2)
+    assert venue.placed == []
+    sweep(venue, 3)
+
+    assert len(venue.placed) == 1
+    assert VenueState.objects.get().restriction == "RATE_LIMITED"
+    assert restrictions.standing("PAPER", "main", as_of=ahead(4)) == ("NONE", None)
+
+
+def test_a_venue_that_refuses_who_we_are_halts_the_mode():
+    an_intent()
+
+    sweep(SilentVenue(payload=BYTES, failure=Unauthorised), 0)
+
+    assert only_order().status == "REJECTED"
+    assert halts.state(as_of=ahead(1), mode="PAPER") == "HALTED"
+
+
+def test_who_is_not_admitted_now_waits_and_is_not_refused():
+    intent = an_intent()
+    venue = SilentVenue(payload=BYTES, failure=None)
+
+    submit.run(as_of=NOW, venues={"PAPER": venue}, admit=lambda _wish, _at: "no heartbeat")
+    intent.refresh_from_db()
+    assert (intent.status, venue.placed) == ("APPROVED", [])
+    sweep(venue, 1)
+
+    assert len(venue.placed) == 1
+
+
+def test_what_the_venue_could_never_take_is_refused_before_it_is_an_order():
+    intent = an_intent()
+    type(intent).objects.filter(pk=intent.pk).update(limit_price="0.515")
+
+    sweep(SilentVenue(), 0)
+
+    intent.refresh_from_db()
+    assert intent.status == "REJECTED"
+    assert "no multiple of the tick" in intent.reason
+    assert balance(Account.CASH) == 10_000
+
+
+def test_monitoring_only_sends_nothing():
+    intent = an_intent()
+    trading_settings(placing_orders=False)
+    venue = SilentVenue(failure=None)
+
+    sweep(venue, 0)
+
+    intent.refresh_from_db()
+    assert (intent.status, venue.placed) == ("REJECTED", [])
+
+
+# --- cancelling --------------------------------------------------------------------------------
+
+
+def a_resting_order(**settings):
+    revise(ExecutionSettings, **settings)
+    intent = an_intent()
+    type(intent).objects.filter(pk=intent.pk).update(type="GTC")
+    venue = SilentVenue(payload=BYTES, failure=None)
+    sweep(venue, 0)
+    order = only_order()
+    venue.answers[order.pk] = Receipt(venue_order_id="", status="OPEN")
+    return venue
+
+
+def test_an_order_that_rests_for_too_long_is_cancelled_and_ends_when_the_venue_says_so():
+    venue = a_resting_order(stale_order_s=300)
+    sweep(venue, 150, 299)
+    assert venue.canceled == []
+
+    sweep(venue, 300, 301)
+    assert [t.venue_order_id for t in venue.canceled] == [only_order().venue_order_id]
+    assert only_order().status == "OPEN"
+    assert is_held()
+
+    venue.answers[only_order().pk] = Receipt(venue_order_id="", status="CANCELED")
+    sweep(venue, 302)
+    assert only_order().status == "CANCELED"
+    assert balance(Account.CASH) == 10_000
+
+
+def test_a_cancel_that_was_not_heard_is_asked_for_again():
+    venue = a_resting_order(stale_order_s=10)
+
+    sweep(venue, 10, 12, 16)
+
+    assert len(venue.canceled) == 2
+
+
+@pytest.mark.parametrize(("state", "cancels"), [("LISTEN_ONLY", 0), ("REDUCING", 1), ("HALTED", 1)])
+def test_what_a_halt_does_to_a_resting_entry(state, cancels):
+    venue = a_resting_order()
+    halts.open_halt("MANUAL", reason="a test", actor="ann", as_of=ahead(1), state=state)
+
+    sweep(venue, 2)
+
+    assert len(venue.canceled) == cancels
+
+
+def test_a_market_that_ends_soon_is_left():
+    venue = a_resting_order(cancel_before_end_s=60)
+    market = only_order().market
+    type(market).objects.filter(pk=market.pk).update(scheduled_end_at=ahead(70))
+
+    sweep(venue, 9)
+    assert venue.canceled == []
+    sweep(venue, 10)
+
+    assert len(venue.canceled) == 1
+
+
+def test_a_wish_to_cancel_reaches_the_venue_with_the_next_sweep():
+    venue = a_resting_order()
+
+    assert cancel.wish(only_order(), as_of=ahead(1))
+    sweep(venue, 2)
+
+    assert len(venue.canceled) == 1
+    assert not cancel.wish(only_order(), as_of=ahead(3))
+
+
+def test_an_order_that_never_left_is_cancelled_at_once():
+    order = submit.claim(an_intent().pk, as_of=NOW)
+    venue = SilentVenue(payload=BYTES)
+    sending.sign(order, venue, as_of=NOW)
+
+    cancel.everything("PAPER", venue, reason="shutdown", now=lambda: ahead(1))
+
+    assert (only_order().status, venue.canceled, venue.placed) == ("CANCELED", [], [])
+    assert balance(Account.CASH) == 10_000
+
+
+def test_the_only_sender_suspects_at_once_what_its_last_life_left():
+    order = submit.claim(an_intent().pk, as_of=NOW)
+    sending.sign(order, SilentVenue(), as_of=NOW)
+    sending.mark(order, as_of=NOW)
+    config = ExecutionSettings.objects.newest().as_config()
+
+    assert following.suspect_abandoned("PAPER", config, as_of=ahead(1)) == 0
+    assert following.suspect_abandoned("PAPER", config, as_of=ahead(1), at_once=True) == 1
+    assert Fill.objects.count() == 0

@@ -1,0 +1,229 @@
+"""The venue's words about an order and its trades, read in terms of our own order.
+
+Words may carry prefixes, sizes may be multiplied by 1e6, and a trade in which we rested describes
+whoever took. What we sent is the measure for all three.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import ROUND_UP, Decimal
+from typing import Final
+
+from config.kernel.units import MICRO, ONE, ZERO
+from trading.core.fees import taker_fee
+from trading.venue import Execution, Receipt
+
+MILLION: Final = Decimal(1_000_000)
+BEST: Final = Decimal("0.001")
+"""No price is below the finest tick: so much more than asked for may a bound of dollars buy."""
+LEAST_SCALED: Final = Decimal(10_000)
+"""The venue trades hundredths of a share: in integers of 1e-6 it says at least this."""
+DUST: Final = Decimal("0.01")
+"""The venue's trades of a filled order may fall short of it by its own rounding."""
+INDEXED_WITHIN: Final = timedelta(seconds=60)
+"""Trades of an order that was killed at once may appear one after the other for so long."""
+
+OPEN_WORDS: Final = ("LIVE", "DELAYED", "UNMATCHED", "OPEN")
+EXPIRED_WORDS: Final = ("CANCELED_EXPIRED_ORDER", "EXPIRED")
+IMMEDIATE: Final = ("FAK", "FOK")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Own:
+    """What we sent: the measure of everything that is said about it."""
+
+    order_hash: str
+    token_id: str
+    is_buy: bool
+    shares: Decimal
+    type: str
+    submitted_at: datetime
+    rest_until: datetime | None = None
+    fee_rate: Decimal = ZERO
+    fee_exponent: Decimal = ONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderReport:
+    """What the venue says of an order."""
+
+    status: str
+    original_size: Decimal
+    size_matched: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakerEntry:
+    """One resting order in a trade, in its own terms."""
+
+    order_hash: str
+    token_id: str
+    is_buy: bool
+    price: Decimal
+    shares: Decimal
+    owner: str = ""
+    maker_address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeReport:
+    """One trade as the venue tells it: the taker's terms, and the resting orders it met."""
+
+    trade_id: str
+    taker_hash: str
+    token_id: str
+    is_buy: bool
+    price: Decimal
+    shares: Decimal
+    status: str
+    matched_at: datetime
+    transaction_hash: str = ""
+    is_taker: bool = True
+    makers: tuple[MakerEntry, ...] = field(default_factory=tuple)
+
+
+def plain(word: str) -> str:
+    """A status without the prefixes of older replies.
+
+    >>> plain("ORDER_STATUS_LIVE"), plain("TRADE_STATUS_MINED"), plain("MATCHED_NOT_BROADCASTED")
+    ('LIVE', 'MINED', 'MATCHED')
+    """
+    bare = word.upper().removeprefix("ORDER_STATUS_").removeprefix("TRADE_STATUS_")
+    return "MATCHED" if bare == "MATCHED_NOT_BROADCASTED" else bare
+
+
+def in_shares(size: Decimal, *, most: Decimal) -> Decimal:
+    """A size that may be an integer of 1e-6, in shares; `most` is what the order can have got.
+
+    More than that in plain shares it cannot be; a small excess is an overfill, and stays one.
+
+    >>> in_shares(Decimal(50_000), most=Decimal(100)), in_shares(Decimal(4), most=Decimal(100))
+    (Decimal('0.050000'), Decimal('4'))
+    >>> in_shares(Decimal(101), most=Decimal(100))
+    Decimal('101')
+    """
+    plain_shares = size <= most + DUST or size < LEAST_SCALED or size % 1 != ZERO
+    return size if plain_shares else (size / MILLION).quantize(MICRO)
+
+
+def most_shares(sent: Decimal, *, order_type: str, is_buy: bool, price: Decimal = BEST) -> Decimal:
+    """What an order can have got at a price: immediate purchases bind dollars, not shares.
+
+    >>> most_shares(Decimal(100), order_type="FAK", is_buy=True, price=Decimal("0.5")) == 200
+    True
+    """
+    return sent / max(price, BEST) if is_buy and order_type in IMMEDIATE else sent
+
+
+def measured(execution: Execution, *, sent: Decimal, order_type: str, is_buy: bool) -> Execution:
+    """A trade that was told without knowing the order, by the measure of what was sent."""
+    most = most_shares(sent, order_type=order_type, is_buy=is_buy, price=execution.price)
+    shares = in_shares(execution.shares, most=most)
+    if shares == execution.shares:
+        return execution
+    fee = (execution.fee / MILLION).quantize(MICRO, rounding=ROUND_UP)
+    return replace(execution, shares=shares, fee=fee)
+
+
+def executions(own: Own, trades: Iterable[TradeReport]) -> tuple[Execution, ...]:
+    """Our part in each trade that names our order, oldest first."""
+    found = [part for trade in trades if (part := execution(own, trade)) is not None]
+    return tuple(sorted(found, key=lambda part: (part.observed_at, part.trade_id)))
+
+
+def execution(own: Own, trade: TradeReport) -> Execution | None:
+    """Our part in a trade; None where it does not name our order. Only takers pay."""
+    if trade.taker_hash == own.order_hash:
+        price = _own_price(trade.price, trade.token_id, own)
+        shares = _size(own, trade.shares, price)
+        fee = taker_fee(shares, price, rate=own.fee_rate, exponent=own.fee_exponent)
+        return _part(trade, price=price, shares=shares, fee=fee, is_maker=False)
+    ours = [entry for entry in trade.makers if entry.order_hash == own.order_hash]
+    if not ours:
+        return None
+    prices = [_own_price(entry.price, entry.token_id, own) for entry in ours]
+    sizes = [_size(own, entry.shares, price) for entry, price in zip(ours, prices, strict=True)]
+    shares = sum(sizes, ZERO)
+    if shares <= ZERO:
+        return None
+    paid = sum((price * size for price, size in zip(prices, sizes, strict=True)), ZERO)
+    price = (paid / shares).quantize(MICRO)
+    return _part(trade, price=price, shares=shares, fee=ZERO, is_maker=True)
+
+
+def _size(own: Own, size: Decimal, price: Decimal) -> Decimal:
+    most = most_shares(own.shares, order_type=own.type, is_buy=own.is_buy, price=price)
+    return in_shares(size, most=most)
+
+
+def _matched(own: Own, order: OrderReport) -> Decimal:
+    """What was matched, in shares: the whole size tells in what it is counted."""
+    if in_shares(order.original_size, most=own.shares) != order.original_size:
+        return (order.size_matched / MILLION).quantize(MICRO)
+    most = most_shares(own.shares, order_type=own.type, is_buy=own.is_buy)
+    return in_shares(order.size_matched, most=most)
+
+
+def _own_price(price: Decimal, token_id: str, own: Own) -> Decimal:
+    """A price of the other outcome is the complement of ours: both sides were minted or burnt."""
+    return price if token_id == own.token_id else ONE - price
+
+
+def _part(
+    trade: TradeReport, *, price: Decimal, shares: Decimal, fee: Decimal, is_maker: bool
+) -> Execution:
+    return Execution(
+        trade_id=trade.trade_id,
+        price=price,
+        shares=shares,
+        fee=fee,
+        observed_at=trade.matched_at,
+        is_maker=is_maker,
+        status=plain(trade.status),
+        transaction_hash=trade.transaction_hash,
+    )
+
+
+def receipt(
+    own: Own, order: OrderReport | None, trades: Sequence[TradeReport], *, as_of: datetime
+) -> Receipt | None:
+    """What became of an order; None where neither an order nor a trade bears its hash.
+
+    An ending is told only when all its trades are: until then the order counts as alive, so its
+    reservation stays.
+    """
+    parts = executions(own, trades)
+    seen = sum((part.shares for part in parts), ZERO)
+    if order is None and not parts:
+        return None
+    if seen >= own.shares - DUST:
+        return _told(own, "FILLED", parts)
+    if order is None:
+        return _vanished(own, parts, as_of=as_of)
+    word = plain(order.status)
+    matched = _matched(own, order)
+    complete = seen >= matched - DUST
+    if word in OPEN_WORDS or not complete:
+        return _told(own, "OPEN", parts, reason="" if complete else "its trades are not all told")
+    if word in EXPIRED_WORDS:
+        return _told(own, "EXPIRED", parts, reason=f"the venue says {order.status}")
+    if word.startswith(("CANCELED", "CANCELLED", "INVALID")):
+        return _told(own, "CANCELED", parts, reason=f"the venue says {order.status}")
+    if word == "MATCHED" and own.type in IMMEDIATE and matched > ZERO:
+        return _told(own, "CANCELED", parts, reason="what was not there at once was cancelled")
+    # MATCHED before its trades are listed, or a word of a later release: alive until proved.
+    return _told(own, "OPEN", parts, reason=f"the venue says {order.status}")
+
+
+def _vanished(own: Own, parts: tuple[Execution, ...], *, as_of: datetime) -> Receipt:
+    """An order that is not kept any more, of which some trades are known."""
+    if own.type in IMMEDIATE and as_of < own.submitted_at + INDEXED_WITHIN:
+        return _told(own, "OPEN", parts, reason="more of its trades may follow")
+    if own.rest_until is not None and as_of >= own.rest_until:
+        return _told(own, "EXPIRED", parts, reason="it is gone from the book, and its time is over")
+    return _told(own, "CANCELED", parts, reason="it is gone from the book")
+
+
+def _told(own: Own, status: str, parts: tuple[Execution, ...], *, reason: str = "") -> Receipt:
+    return Receipt(venue_order_id=own.order_hash, status=status, executions=parts, reason=reason)

@@ -1,0 +1,76 @@
+"""The venue's dead-man switch: while orders rest there, it cancels them all unless it hears us."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from trading import restrictions
+from trading.core.order_protocol import ExecutionConfig
+from trading.core.order_states import IN_FLIGHT
+from trading.models import Order, TimeInForce, TradeIntent, VenueState
+from trading.venue import (
+    GuardedVenue,
+    OutcomeUnknown,
+    Rejected,
+    Restricted,
+    Unsent,
+    WrongHeartbeat,
+)
+
+log = structlog.get_logger()
+RESTING = (TimeInForce.GTC, TimeInForce.GTD)
+
+
+def is_needed(mode: str, config: ExecutionConfig) -> bool:
+    """Whether an order rests, or is about to: the first beat arms the switch for all of them."""
+    if not config.heartbeat:
+        return False
+    orders = Order.objects.filter(mode=mode, type__in=RESTING, status__in=IN_FLIGHT)
+    approved = TradeIntent.objects.filter(
+        mode=mode, type__in=RESTING, status=TradeIntent.Status.APPROVED
+    )
+    return orders.exists() or approved.exists()
+
+
+def is_healthy(mode: str, wallet: str, config: ExecutionConfig, *, as_of: datetime) -> bool:
+    """Whether the venue accepted a heartbeat lately enough; one of the future is none."""
+    since = as_of - timedelta(seconds=config.heartbeat_unhealthy_s)
+    heard = VenueState.objects.filter(mode=mode, wallet=wallet, heartbeat_at__range=(since, as_of))
+    return heard.exists()
+
+
+@dataclass(slots=True, kw_only=True)
+class Heart:
+    """Beats for one wallet; its id outlives the process, a beat that was not heard does not."""
+
+    mode: str
+    venue: GuardedVenue
+    tried_at: datetime | None = None
+
+    def keep(self, config: ExecutionConfig, *, as_of: datetime) -> bool:
+        """Beat if one is needed and due; whether the venue accepted one now."""
+        if not is_needed(self.mode, config):
+            return False
+        pause = timedelta(seconds=config.heartbeat_every_s)
+        if self.tried_at is not None and self.tried_at <= as_of < self.tried_at + pause:
+            return False
+        self.tried_at = as_of
+        state = restrictions.state_of(self.mode, self.venue.wallet, as_of=as_of)
+        try:
+            following = self._beat(state.heartbeat_id)
+        except (Unsent, Rejected, OutcomeUnknown, Restricted, WrongHeartbeat) as trouble:
+            log.warning("heartbeat.not_accepted", mode=self.mode, reason=str(trouble))
+            return False
+        VenueState.objects.filter(pk=state.pk).update(
+            heartbeat_id=following, heartbeat_at=as_of, changed_at=as_of
+        )
+        return True
+
+    def _beat(self, heartbeat_id: str) -> str:
+        """One beat; with the id that the venue names where ours was not the right one."""
+        try:
+            return self.venue.beat(heartbeat_id)
+        except WrongHeartbeat as wrong:
+            # A reply that was lost was accepted all the same: the venue is one id ahead.
+            return self.venue.beat(wrong.expected)

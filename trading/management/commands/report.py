@@ -1,0 +1,169 @@
+"""`report`: how trading went, on a screen, as JSON or as CSV."""
+
+import csv
+import json
+import math
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO, Any, cast
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from config.kernel.modes import STORED_MODES
+from trading import analytics
+from trading.analytics import ENOUGH_DAYS, Report
+from trading.core.analytics import Record
+from trading.settings import TradingSettings
+
+DAYS = 30
+UNKNOWN = "—"
+RECORD = ("trips", "won", "95 %", "needed", "gained", "ROI", "sure")
+
+
+class Command(BaseCommand):
+    help = (
+        "How trading went in one mode: win rate beside the one that the prices paid needed, profit "
+        "after fees, returns and falls, forecasts against the market's, exposure, breakdowns."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        span = parser.add_mutually_exclusive_group()
+        span.add_argument("--today", action="store_true", help="since midnight UTC")
+        span.add_argument("--days", type=int, default=DAYS, help=f"the default is {DAYS}")
+        parser.add_argument("--mode", choices=[mode.value for mode in STORED_MODES])
+        parser.add_argument("--json", action="store_true", dest="as_json")
+        parser.add_argument("--csv", type=Path, metavar="PATH", help="write all figures there")
+
+    def handle(self, **options: Any) -> None:
+        as_of = timezone.now()
+        if options["days"] < 1:
+            raise CommandError("--days: give one day or more", returncode=2)
+        mode = options["mode"] or TradingSettings.objects.newest().mode
+        found = analytics.report(mode, since=_since(as_of, options), as_of=as_of)
+        if (path := options["csv"]) is not None:
+            _write(path, analytics.rows(found))
+            self.stdout.write(f"{path}: written")
+        elif options["as_json"]:
+            self.stdout.write(json.dumps(analytics.rows(found), indent=1, default=str))
+        else:
+            show(found, Console(file=cast(IO[str], self.stdout)))
+
+
+def _since(as_of: datetime, options: dict[str, Any]) -> datetime:
+    if options["today"]:
+        return as_of.replace(hour=0, minute=0, second=0, microsecond=0)
+    return as_of - timedelta(days=options["days"])
+
+
+def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as trouble:
+        raise CommandError(f"--csv: {trouble}; name a file that can be written") from trouble
+
+
+def show(found: Report, console: Console) -> None:
+    """The report in tables that fit a hundred columns."""
+    span = f"{found.since:%Y-%m-%d %H:%M} to {found.as_of:%Y-%m-%d %H:%M} UTC"
+    console.print(f"[bold]{found.mode}[/bold]  {span}")
+    console.print(_summary(found))
+    console.print(_records(found))
+    console.print(
+        "needed: the share that had to win at the prices paid, fees included", style="dim"
+    )
+    if found.exposure_markets:
+        console.print(_held(found))
+
+
+def _summary(found: Report) -> Table:
+    money, curve = found.money, found.curve
+    ratio = (
+        f"Sharpe {_number(curve.sharpe)}, Sortino {_number(curve.sortino)}"
+        if curve.is_enough
+        else f"too few days for a ratio: {curve.days} of {ENOUGH_DAYS}"
+    )
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for name, text in (
+        ("trades", f"{found.fills} fills of {found.orders} orders; {found.success:.0%} of "
+                   "decisions became orders"),
+        ("profit after fees", f"{_dollars(money.realised)} realised, {_dollars(money.unrealised)} "
+                              f"unrealised, {_dollars(money.redeemable)} to be redeemed"),
+        ("fees", f"{_dollars(money.fees)}"),
+        ("equity", f"{_dollars(money.equity)}, {_dollars(money.change)} in the period"),
+        ("returns", ratio),
+        ("deepest fall", f"{_share(curve.max_drawdown)}, within one day "
+                         f"{_share(curve.max_intraday_drawdown)}"),
+        ("forecasts", f"on {found.model.count} traded markets that resolved: Brier "
+                      f"{_number(found.model.brier)} (price {_number(found.market.brier)}), "
+                      f"log loss {_number(found.model.log_loss)} "
+                      f"(price {_number(found.market.log_loss)}), "
+                      f"right {_share(found.model.accuracy)}"),
+    ):  # fmt: skip
+        table.add_row(name, text)
+    return table
+
+
+def _records(found: Report) -> Table:
+    """All records in one table, so that they can be compared down a column."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("closed", min_width=22, max_width=30, no_wrap=True, overflow="ellipsis")
+    for name in RECORD:
+        table.add_column(name, justify="right", no_wrap=True, min_width=6)
+    table.add_row("all", *_figures(found.record))
+    for kind, records in found.by.items():
+        if set(records) - {analytics.NO_ASSET}:
+            order = sorted(records) if kind == "confidence" else list(records)
+            table.add_row(f"[dim]by {kind}[/dim]")
+            for key in order:
+                table.add_row(f"  {key}", *_figures(records[key]))
+    if found.record.trips:
+        table.add_row("[dim]seven days to[/dim]")
+        for day, record in list(found.rolling.items())[:7]:
+            table.add_row(f"  {day}", *_figures(record))
+    return table
+
+
+def _figures(row: Record) -> tuple[str, ...]:
+    span = UNKNOWN if math.isnan(row.low) else f"{row.low:.0%} to {row.high:.0%}"
+    return (
+        str(row.trips),
+        _share(row.rate),
+        span,
+        _share(row.implied),
+        _dollars(row.gained),
+        _share(row.roi),
+        _share(row.confidence),
+    )
+
+
+def _held(found: Report) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("at risk", no_wrap=True, max_width=70, overflow="ellipsis")
+    table.add_column("dollars", justify="right")
+    for name, dollars in (*found.exposure.items(), *found.exposure_markets.items()):
+        table.add_row(escape(name), _dollars(dollars))
+    for asset, row in found.open.items():
+        if asset != analytics.NO_ASSET:
+            table.add_row(f"{asset}: {row.up} up, {row.down} down", "")
+    return table
+
+
+def _dollars(value: float) -> str:
+    return UNKNOWN if math.isnan(value) else f"{'-' if value < 0 else ''}${abs(value):,.2f}"
+
+
+def _share(value: float) -> str:
+    return UNKNOWN if math.isnan(value) else f"{value:.1%}"
+
+
+def _number(value: float) -> str:
+    return UNKNOWN if math.isnan(value) else f"{value:.3f}"
