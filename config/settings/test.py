@@ -18,4 +18,5 @@ if suffix := os.environ.get("TEST_DB_SUFFIX"):
     name = f"test_oddsmith{suffix}"
     on_disk = str(ENV.state_dir / f"{name}.sqlite3")
     sqlite = ENV.database.vendor == "sqlite"
-    DATABASES["default"]["TEST"] = {"NAME": on_disk if sqlite else name}
+    # Added to what is there: Django may have filled in the rest already.
+    DATABASES["default"].setdefault("TEST", {})["NAME"] = on_disk if sqlite else name
