@@ -36,10 +36,11 @@ from predictions.core.estimators import KINDS  # noqa: E402 - settings come firs
 from risk.models import RiskDecision, RiskLimits  # noqa: E402 - settings come first
 from tests import factories  # noqa: E402 - settings come first
 from tests.predictions import served  # noqa: E402 - settings come first
-from trading import candidates, decide, exits, ledger, portfolio, signals  # noqa: E402 - settings come first
 from trading.adapters.signer import Signer  # noqa: E402 - settings come first
+from trading.books import ledger, portfolio  # noqa: E402 - settings come first
 from trading.core import signing  # noqa: E402 - settings come first
 from trading.core.signing import UnsignedOrder  # noqa: E402 - settings come first
+from trading.deciding import candidates, decide, exits, signals  # noqa: E402 - settings come first
 from trading.models import Account, Position, TradeIntent  # noqa: E402 - settings come first
 
 DECISIONS, CYCLES, HELD, BOOKED, NAIVE = 50, 5, 30, 5_000, 10

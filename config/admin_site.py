@@ -14,7 +14,7 @@ from config.kernel.modes import Mode
 from config.pages import alerts, situation
 from config.pages import context as page_context
 from risk.models import TradingState
-from trading import waiting
+from trading.approving import waiting
 from trading.models import TradeIntent
 
 

@@ -20,9 +20,9 @@ from markets.core.wire import NotUnderstood
 from predictions.models import ExpertState, ModelVersion
 from risk import halts
 from risk.models import TradingState
-from trading import readiness
 from trading.core.readiness import CONDITIONS, Fact, State
 from trading.settings import TradingSettings
+from trading.watching import readiness
 
 LEAST_PYTHON = (3, 11)
 CLOCK_TOLERANCE_S = 2.0

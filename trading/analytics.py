@@ -10,12 +10,13 @@ from django.db.models import ExpressionWrapper, F, FloatField, Q, Sum
 
 from risk.core import exposure
 from risk.models import EquityPoint
-from trading import facts, portfolio, success
+from trading.books import facts, portfolio
 from trading.core import analytics
 from trading.core.analytics import Floats, Record, Scores, Trips
 from trading.core.settlement import payout
 from trading.models import Account, Position, Side, TradeIntent, Transfer
 from trading.settings import ApprovalSettings
+from trading.watching import success
 
 ENOUGH_DAYS = 20
 """Daily returns from which a Sharpe ratio says anything."""

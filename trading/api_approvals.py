@@ -12,7 +12,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config.kernel.listing import Dollars, Price, Problem, StaffOnly
-from trading import market_data, waiting
+from trading import market_data
+from trading.approving import waiting
 from trading.models import TradeIntent
 
 
@@ -111,7 +112,7 @@ class Approve(_Deciding):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         """409 with code `late`, `said_before` or `gate_refused` where it is not approved."""
-        from trading import intents  # noqa: PLC0415 - loads the decision's libraries, rarely needed
+        from trading.approving import intents  # noqa: PLC0415 - loads the decision's libraries, rarely needed
 
         said, intent = _said(request), _found(pk)
         try:
@@ -138,7 +139,7 @@ class Reject(_Deciding):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         """409 with code `late` where it was decided or had expired."""
-        from trading import intents  # noqa: PLC0415 - loads the decision's libraries, rarely needed
+        from trading.approving import intents  # noqa: PLC0415 - loads the decision's libraries, rarely needed
 
         said, intent = _said(request), _found(pk)
         try:
@@ -159,7 +160,7 @@ class RejectMany(_Deciding):
     )
     def post(self, request: Request) -> Response:
         """`late` names those that had been decided or had expired; an unknown id is neither."""
-        from trading import intents  # noqa: PLC0415 - loads the decision's libraries, rarely needed
+        from trading.approving import intents  # noqa: PLC0415 - loads the decision's libraries, rarely needed
 
         wish = ManyIntents(data=request.data)
         wish.is_valid(raise_exception=True)

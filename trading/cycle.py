@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from config.kernel.clocks import Clock, given
-from trading import decide, exits, ledger, portfolio, redeem, signals, submit
 from trading.arbitrage import groups, opportunities
+from trading.books import ledger, portfolio
+from trading.deciding import decide, exits, signals
 from trading.market_data import Refresh
 from trading.models import Position
+from trading.orders import submit
+from trading.redeeming import redeem
 from trading.settings import TradingSettings
 from trading.venue import OrderVenue
 

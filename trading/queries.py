@@ -17,7 +17,7 @@ from predictions.models import Horizon, Prediction
 from risk import equity, halts
 from risk.core.drawdown import Figures
 from risk.models import EquityPoint
-from trading import portfolio as books
+from trading.books import portfolio as books
 from trading.models import Position, Signal, TradeIntent
 
 FunnelRow = tuple[str, str, int]

@@ -6,8 +6,10 @@ from celery import shared_task
 from django.utils import timezone
 
 from risk import watch as risk_watch
-from trading import cycle, submit, success, watch
-from trading import redeem as redemptions
+from trading import cycle
+from trading.orders import submit
+from trading.redeeming import redeem as redemptions
+from trading.watching import success, watch
 
 
 @shared_task(queue="trading", acks_late=True, ignore_result=True, soft_time_limit=25, time_limit=30)

@@ -80,10 +80,10 @@ def test_positions_are_written_only_where_fills_and_redemptions_are() -> None:
     }
 
     assert writers <= {
-        "trading/fills.py",
-        "trading/redeem.py",
-        "trading/positions.py",
-        "trading/rebuild.py",
+        "trading/books/fills.py",
+        "trading/redeeming/redeem.py",
+        "trading/books/positions.py",
+        "trading/books/rebuild.py",
     }
 
 

@@ -11,11 +11,11 @@ from tests import factories
 from tests.chain.world import LATER, MODE, SIGNER, WALLET, World, a_world, shares_held
 from tests.support import invariants
 from tests.support.local_chain import DOLLAR, LocalChain
-from trading import redeem, redeem_guarded, transactions
 from trading.adapters.signer import Signer
 from trading.core.redemption import POLYGON
 from trading.models import ChainTransaction, Claim, Position, Redemption
-from trading.senders import sender_of
+from trading.redeeming import redeem, redeem_guarded, transactions
+from trading.redeeming.senders import sender_of
 from trading.venue import OutcomeUnknown
 
 pytestmark = pytest.mark.django_db

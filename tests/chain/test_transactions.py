@@ -13,8 +13,8 @@ from trading.core.redemption import POLYGON, Call
 from trading.core.transactions import bumped
 from trading.core.transactions_wire import hash_of
 from trading.models import ChainTransaction
+from trading.redeeming.transactions import OwnSender, Progress
 from trading.settings import ChainSettings
-from trading.transactions import OwnSender, Progress
 from trading.venue import OutcomeUnknown, Rejected
 
 pytestmark = pytest.mark.django_db

@@ -9,12 +9,13 @@ from markets.models import Market
 from tests import factories
 from tests.factories import NOW
 from tests.support.local_chain import DOLLAR, LocalChain, key
-from trading import claims, fills, ledger, redeem_guarded
 from trading.adapters.chain import Chain, connect
+from trading.books import claims, fills, ledger
 from trading.core.redemption import Condition
 from trading.models import Account, Position
+from trading.redeeming import redeem_guarded
+from trading.redeeming.transactions import OwnSender
 from trading.settings import ChainSettings
-from trading.transactions import OwnSender
 from trading.venue import Execution
 
 SIGNER = key(7)

@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from tests import factories as make
 from tests.trading.world import nobody_answers
-from trading import decide, portfolio, signals
+from trading.books import portfolio
+from trading.deciding import decide, signals
 from trading.models import ApprovalSettings, TradeIntent
 
 

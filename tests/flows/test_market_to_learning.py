@@ -22,7 +22,7 @@ from sandbox import history as simulated_past
 from sandbox.core.world import World
 from tests.support import invariants
 from tests.support.simulated import MODE, NOON, SEED, Clock, clock
-from trading import ledger
+from trading.books import ledger
 from trading.models import Account, Claim, Fill, Order, Position, Redemption, Signal, TradeIntent
 
 __all__ = ["clock"]

@@ -16,7 +16,9 @@ from markets.models import Market, Resolution
 from tests import factories
 from tests.support import invariants
 from tests.support.simulated import Clock, clock
-from trading import decide, intents, ledger, signals
+from trading.approving import intents
+from trading.books import ledger
+from trading.deciding import decide, signals
 from trading.guard.rounds import Rounds
 from trading.management.commands.live_guard import open_rounds
 from trading.models import (

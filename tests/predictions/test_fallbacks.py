@@ -17,7 +17,7 @@ from predictions.models import Expert, Prediction, PredictionSettings
 from tests.factories import NOW, EventFactory, MarketFactory, QuoteFactory, ago
 from tests.predictions import served
 from tests.predictions.served import Shift, blend, in_service, registered, shifts
-from trading import signals
+from trading.deciding import signals
 from trading.models import Signal
 
 pytestmark = pytest.mark.django_db

@@ -23,7 +23,7 @@ from tests.factories import (
 from tests.predictions import served
 from tests.predictions.served import Shift, in_service, registered, shifts
 from tests.revised import prediction_settings
-from trading import signals
+from trading.deciding import signals
 from trading.models import Signal
 
 pytestmark = pytest.mark.django_db

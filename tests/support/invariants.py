@@ -8,7 +8,7 @@ from django.db.models import Count, QuerySet, Sum
 from config.kernel import units
 from risk.models import Halt
 from tests.factories import NOW
-from trading import facts, ledger, rebuild
+from trading.books import facts, ledger, rebuild
 from trading.core.holdings import DUST
 from trading.core.order_states import IN_FLIGHT
 from trading.models import (

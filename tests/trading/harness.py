@@ -90,7 +90,8 @@ def run(*, intents: int, kills: int, seed: int, pace: float) -> Story:
 
     # What a life imports must be there before it is born, or it dies over its imports.
     from tests.trading import http_venue  # noqa: F401 - imported for its side effect
-    from trading import crash_points, submit
+    from trading import crash_points
+    from trading.orders import submit
 
     dice, story = random.Random(seed), Story(database=connection.vendor)
     story.missed = list(crash_points.POINTS)
@@ -132,7 +133,7 @@ def _prepare() -> None:
     from django.utils import timezone
 
     from risk.models import RiskLimits
-    from trading import ledger
+    from trading.books import ledger
     from trading.models import ExecutionSettings, TradingSettings, VenueState
 
     now = timezone.now()
@@ -175,7 +176,7 @@ def _batch(count: int, *, number: int) -> None:
     from django.utils import timezone
 
     from tests import factories
-    from trading import claims, ledger, portfolio
+    from trading.books import claims, ledger, portfolio
 
     now = timezone.now()
     with transaction.atomic():
@@ -248,7 +249,7 @@ def _slowness() -> float:
     """How many seconds a second of our work takes on this machine at the moment, at least 1."""
     from django.utils import timezone
 
-    from trading import submit
+    from trading.orders import submit
 
     began, worked = time.monotonic(), time.process_time()
     for _turn in range(10):
@@ -286,9 +287,10 @@ def _send_all(port: int, point: str) -> None:
     from django.utils import timezone
 
     from tests.trading.http_venue import HttpVenue
-    from trading import crash_points, following, submit
+    from trading import crash_points
     from trading.core.order_states import IN_FLIGHT
     from trading.models import ExecutionSettings, Order, TradeIntent
+    from trading.orders import following, submit
 
     if point:
         crash_points.arm(point)
@@ -356,7 +358,7 @@ def _check_money(story: Story) -> None:
     """Cash is the deposit less what the trades cost, to 1e-6, and nothing is reserved any more."""
     from config.kernel import units
     from tests.trading.http_venue import FEE
-    from trading import ledger
+    from trading.books import ledger
     from trading.models import Account, Fill
 
     spent = units.ZERO

@@ -15,7 +15,7 @@ def main(count: int) -> int:
     from django.db import connections
 
     from tests import factories  # noqa: F401 - imported before the fork, for all of them
-    from trading import claims  # noqa: F401 - imported before the fork, for all of them
+    from trading.books import claims  # noqa: F401 - imported before the fork, for all of them
 
     connections.close_all()
     gate, starter = os.pipe()
@@ -48,7 +48,7 @@ def _race(dice: random.Random) -> None:
     from markets.models import Market
     from risk.models import RiskDecision
     from tests import factories
-    from trading import claims
+    from trading.books import claims
 
     markets = list(Market.objects.all())
     dice.shuffle(markets)

@@ -15,9 +15,10 @@ from risk.models import EquityPoint
 from tests import factories
 from tests.factories import NOW, ago, ahead
 from tests.trading.world import traded
-from trading import analytics, redeem
+from trading import analytics
 from trading.core import analytics as core
 from trading.models import Order, Position
+from trading.redeeming import redeem
 
 DAY = 86_400.0
 

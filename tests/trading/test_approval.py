@@ -18,16 +18,9 @@ from tests.trading.world import (
     paper,
     traded,
 )
-from trading import (
-    approvals,
-    decide,
-    intents,
-    ledger,
-    portfolio,
-    signals,
-    submit,
-    waiting,
-)
+from trading.approving import intents, waiting
+from trading.books import ledger, portfolio
+from trading.deciding import approvals, decide, signals
 from trading.models import (
     Account,
     Approval,
@@ -39,6 +32,7 @@ from trading.models import (
     TradeIntent,
     VenueState,
 )
+from trading.orders import submit
 
 pytestmark = pytest.mark.django_db
 

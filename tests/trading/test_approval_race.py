@@ -25,7 +25,7 @@ import django
 django.setup()
 from django.contrib.auth import get_user_model
 from tests.factories import ahead
-from trading import intents
+from trading.approving import intents
 from trading.models import TradeIntent
 user = get_user_model().objects.get(username="ada")
 rows = list(TradeIntent.objects.order_by("market_id"))

@@ -10,9 +10,10 @@ from risk.models import RiskDecision, RiskLimits
 from tests import factories
 from tests.factories import NOW, ago, ahead, revise
 from tests.trading.world import books_are_open, nobody_answers, paper
-from trading import exits, intents, submit
+from trading.approving import intents
 from trading.arbitrage import detection, groups, legs, opportunities
 from trading.core import arbitrage
+from trading.deciding import exits
 from trading.models import (
     ApprovalSettings,
     ArbitrageSettings,
@@ -23,6 +24,7 @@ from trading.models import (
     Position,
     TradeIntent,
 )
+from trading.orders import submit
 
 pytestmark = pytest.mark.django_db
 

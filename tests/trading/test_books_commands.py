@@ -11,8 +11,9 @@ from django.core.management import call_command
 
 from tests.factories import NOW
 from tests.trading.wallets import MODE, WALLET, an_order, funded, listed
-from trading import fills, reconcile
+from trading.books import fills
 from trading.models import LedgerBalance, Position, VenueState
+from trading.reconciling import reconcile
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("loose_books")]
 

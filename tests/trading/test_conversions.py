@@ -10,9 +10,10 @@ from config.kernel.units import from_micro
 from tests import factories
 from tests.factories import NOW, ahead
 from tests.trading.wallets import MODE, WALLET, an_order, funded
-from trading import conversions, fills, ledger, orders, rebuild
+from trading.books import conversions, fills, ledger, rebuild
 from trading.core.holdings import Kind, conversion, fold
 from trading.models import Account, Claim, Conversion, Position
+from trading.orders import transitions
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def test_a_set_needs_a_claim_and_shares_of_both_sides(venue):
 def test_the_claim_goes_with_the_last_set(venue):
     order = an_order()
     convert("SPLIT", order.market, 10)
-    orders.end(order, to="CANCELED", reason="enough", as_of=ahead(1))
+    transitions.end(order, to="CANCELED", reason="enough", as_of=ahead(1))
     assert Claim.objects.filter(released_at__isnull=True).exists()
 
     convert("MERGE", order.market, 10, at=ahead(2))

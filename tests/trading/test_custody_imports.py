@@ -54,8 +54,9 @@ LOADED = """
 import sys, json
 import config.clock, config.celery as ours, config.wsgi, config.urls, config.beat, config.doctor
 ours.app.loader.import_default_modules()
-import trading.submit, trading.cycle, trading.tasks, trading.exits, trading.adapters.paper
-import trading.admin, trading.api, trading.readiness
+import trading.orders.submit, trading.cycle, trading.tasks, trading.deciding.exits
+import trading.adapters.paper
+import trading.admin, trading.api, trading.watching.readiness
 print(json.dumps(sorted(sys.modules)))
 """
 

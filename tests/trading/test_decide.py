@@ -23,7 +23,8 @@ from tests.trading.world import (
     nobody_answers,
     traded,
 )
-from trading import decide, ledger, portfolio, readiness, signals, wishes
+from trading.books import ledger, portfolio
+from trading.deciding import decide, signals, wishes
 from trading.market_data import from_venue
 from trading.models import (
     Account,
@@ -35,6 +36,7 @@ from trading.models import (
     VenueState,
 )
 from trading.settings import TradingSettings
+from trading.watching import readiness
 
 pytestmark = pytest.mark.django_db
 

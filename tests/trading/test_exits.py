@@ -15,8 +15,10 @@ from tests import factories
 from tests.factories import NOW, ahead, revise
 from tests.trading.candidates import limits
 from tests.trading.world import decided, nobody_answers, paper, traded
-from trading import exit_reasons, exits, intents, portfolio, submit
+from trading.approving import intents
+from trading.books import portfolio
 from trading.core.order_rules import BreaksRule, sendable
+from trading.deciding import exit_reasons, exits
 from trading.models import (
     ApprovalSettings,
     Claim,
@@ -27,6 +29,7 @@ from trading.models import (
     TradeIntent,
     VenueState,
 )
+from trading.orders import submit
 from trading.venue import Rejected
 
 pytestmark = pytest.mark.django_db

@@ -7,9 +7,11 @@ from risk.models import Halt
 from tests import factories
 from tests.factories import NOW, ahead
 from tests.trading.world import SilentVenue, a_market_worth_buying, books_are_open, decided
-from trading import decide, failures, signals, submit
+from trading.deciding import decide, signals
 from trading.models import Order
+from trading.orders import submit
 from trading.venue import Rejected, Unsent
+from trading.watching import failures
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("loose_books")]
 

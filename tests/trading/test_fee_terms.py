@@ -8,8 +8,12 @@ from markets.core.book import Book
 from tests import factories
 from tests.factories import NOW, ahead
 from tests.trading.candidates import book
-from trading import fee_terms, portfolio, sending, submit, waiting, wishes
+from trading import fee_terms
+from trading.approving import waiting
+from trading.books import portfolio
+from trading.deciding import wishes
 from trading.models import Order, TradeIntent
+from trading.orders import sending, submit
 
 pytestmark = pytest.mark.django_db
 

@@ -9,8 +9,10 @@ from config.kernel import audit
 from risk.models import Halt
 from tests.factories import NOW, ahead
 from tests.trading.wallets import MODE, WALLET, an_order, funded
-from trading import claims, fills, ledger, orders, reconcile
+from trading.books import claims, fills, ledger
 from trading.models import Account, Claim, Discrepancy, Fill, Order, Position, Settlement, Transfer
+from trading.orders import transitions
+from trading.reconciling import reconcile
 
 pytestmark = pytest.mark.django_db
 
@@ -86,8 +88,8 @@ def test_a_ghost_that_had_filled_its_order_leaves_it_cancelled_and_the_market_fr
     order = an_order()
     execution = told(venue, order, 100, status="MATCHED")
     order.refresh_from_db()
-    orders.move(order, to="FILLED", as_of=NOW)
-    orders.give_back(order, as_of=NOW)
+    transitions.move(order, to="FILLED", as_of=NOW)
+    transitions.give_back(order, as_of=NOW)
     assert Claim.objects.filter(released_at__isnull=True).count() == 1
 
     became(order, execution, "FAILED")
@@ -136,8 +138,8 @@ def test_a_failed_sale_brings_the_shares_back():
     order = an_order()
     told(venue, order, 100)
     order.refresh_from_db()
-    orders.move(order, to="FILLED", as_of=NOW)
-    orders.give_back(order, as_of=NOW)
+    transitions.move(order, to="FILLED", as_of=NOW)
+    transitions.give_back(order, as_of=NOW)
     before = accounts()
     sale = an_order(market=order.market, side="SELL", shares=Decimal(60))
     ghost = told(venue, sale, 60, price=Decimal("0.90"), fee=Decimal("0.3"), status="MATCHED")
@@ -154,13 +156,13 @@ def sold_whole(venue):
     order = an_order()
     told(venue, order, 100)
     order.refresh_from_db()
-    orders.move(order, to="FILLED", as_of=NOW)
-    orders.give_back(order, as_of=NOW)
+    transitions.move(order, to="FILLED", as_of=NOW)
+    transitions.give_back(order, as_of=NOW)
     sale = an_order(market=order.market, side="SELL", shares=Decimal(100))
     execution = told(venue, sale, 100, price=Decimal("0.60"), status="MATCHED")
     sale.refresh_from_db()
-    orders.move(sale, to="FILLED", as_of=NOW)
-    orders.give_back(sale, as_of=NOW)
+    transitions.move(sale, to="FILLED", as_of=NOW)
+    transitions.give_back(sale, as_of=NOW)
     assert not Claim.objects.filter(released_at__isnull=True).exists()
     return sale, execution
 
@@ -229,7 +231,7 @@ def test_a_maker_pays_no_fee_whatever_the_venue_says():
 def test_what_the_reservation_does_not_cover_is_paid_from_free_cash():
     venue = funded()
     order = an_order()
-    orders.end(order, to="EXPIRED", reason="late", as_of=NOW)
+    transitions.end(order, to="EXPIRED", reason="late", as_of=NOW)
 
     told(venue, order, 100)
 

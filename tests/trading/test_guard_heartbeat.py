@@ -5,10 +5,11 @@ import pytest
 from tests import factories
 from tests.factories import NOW, ahead, trading_settings
 from tests.trading.world import SilentVenue
-from trading import claims, ledger, portfolio, submit
+from trading.books import claims, ledger, portfolio
 from trading.guard.admission import Admission
 from trading.guard.heart import Heart
 from trading.models import ExecutionSettings, Order, VenueState
+from trading.orders import submit
 from trading.venue import Receipt, Unsent, WrongHeartbeat
 
 pytestmark = pytest.mark.django_db

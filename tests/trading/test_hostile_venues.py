@@ -17,12 +17,13 @@ from tests.trading.world import (
     decided,
     only_order,
 )
-from trading import cancel, following, orders, reconcile, restrictions, sending, submit
 from trading.adapters.clob import Clob
 from trading.guard import heart
 from trading.guard.admission import Admission
 from trading.guard.rounds import Rounds
 from trading.models import Account, Discrepancy, Order, TradeIntent, VenueState
+from trading.orders import cancel, following, restrictions, sending, submit, transitions
+from trading.reconciling import reconcile
 from trading.settings import ExecutionSettings, TradingSettings
 from trading.venue import Receipt, Rejected, Restricted, Unsent
 
@@ -84,7 +85,7 @@ def test_nothing_is_sent_while_another_wallet_has_orders_in_flight():
     why = admission()(order.intent, ahead(1))
     assert OLD in why
     assert "1 order" in why
-    orders.end(order, to="CANCELED", reason="done", as_of=NOW)
+    transitions.end(order, to="CANCELED", reason="done", as_of=NOW)
 
     assert admission()(order.intent, ahead(1)) == ""
 
@@ -384,7 +385,7 @@ def test_a_busy_ledger_stops_the_guard_only_where_it_stays_busy():
 def test_an_order_that_ended_here_and_lives_at_the_venue_is_cancelled_by_its_hash():
     wallet = wallets.funded()
     order = wallets.an_order()
-    orders.end(order, to="CANCELED", reason="gone", as_of=NOW)
+    transitions.end(order, to="CANCELED", reason="gone", as_of=NOW)
     wallet.orders = [wallets.listed(order)]
     for second in (600, 700):
         reconcile.everything(MODE, OLD, wallet, as_of=ahead(second))

@@ -16,12 +16,8 @@ DECISION_CODE = (
     "trading/core/baseline.py",
     "trading/core/consensus.py",
     "trading/core/exits.py",
-    "trading/budgets.py",
-    "trading/candidates.py",
-    "trading/exits.py",
-    "trading/decide.py",
-    "trading/signals.py",
     "risk/core/checks.py",
+    *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "trading/deciding").glob("*.py"))),
 )
 HARMLESS = {-1, 0, 1}
 """Zero and one are the ends of a probability, not thresholds."""

@@ -17,8 +17,10 @@ from tests.trading.world import (
     decided,
     paper,
 )
-from trading import claims, submit, success, watch
+from trading.books import claims
 from trading.models import ApprovalSettings, Order, Signal, TradeIntent
+from trading.orders import submit
+from trading.watching import success, watch
 
 pytestmark = pytest.mark.django_db
 

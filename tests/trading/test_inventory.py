@@ -7,9 +7,10 @@ import pytest
 from tests import factories
 from tests.factories import NOW, ahead
 from tests.trading.world import SilentVenue, nobody_answers, traded
-from trading import inventory, portfolio, sending, submit
 from trading.adapters.paper import Paper
+from trading.books import inventory, portfolio
 from trading.models import Order, Position, Settlement, TradeIntent
+from trading.orders import sending, submit
 from trading.venue import Rejected
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("loose_books")]

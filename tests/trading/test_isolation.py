@@ -11,8 +11,9 @@ from markets.models import RawMessage
 from tests import factories
 from tests.factories import NOW, ahead
 from tests.trading.world import LATER, SilentVenue, a_market_worth_buying, decided, paper
-from trading import market_data, submit
+from trading import market_data
 from trading.models import Order
+from trading.orders import submit
 from trading.venue import Execution, Receipt
 
 pytestmark = pytest.mark.django_db

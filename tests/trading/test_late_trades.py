@@ -11,8 +11,9 @@ from risk import halts
 from risk.models import Halt
 from tests.factories import NOW, ahead
 from tests.trading.wallets import MODE, WALLET, Wallet, an_order, funded, listed
-from trading import orders, reconcile
 from trading.models import Discrepancy, Fill, Order, Position
+from trading.orders import transitions
+from trading.reconciling import reconcile
 from trading.venue import Execution, Unsent, VenueTrade
 
 pytestmark = pytest.mark.django_db
@@ -50,7 +51,7 @@ def a_trade_that_was_kept_from_us(venue: Wallet) -> list[VenueTrade]:
     venue.trade(order, 100, at=NOW)
     hidden, venue.told = venue.told, []
     look(venue, 30)
-    orders.end(order, to="EXPIRED", reason="probes found no trace of it", as_of=ahead(150))
+    transitions.end(order, to="EXPIRED", reason="probes found no trace of it", as_of=ahead(150))
     return hidden
 
 

@@ -11,10 +11,12 @@ from tests import factories
 from tests.factories import NOW, ago, ahead
 from tests.support import invariants
 from tests.trading.world import SilentVenue, an_intent, nobody_answers, paper
-from trading import cycle, fills, ledger, rebuild, watch
+from trading import cycle
+from trading.books import fills, ledger, rebuild
 from trading.core.settlement import payout, settle
 from trading.models import Account, Fill, Order, Position, Transfer
 from trading.venue import Execution
+from trading.watching import watch
 
 pytestmark = pytest.mark.django_db
 

@@ -20,9 +20,12 @@ from tests.trading.world import (
     paper,
     traded,
 )
-from trading import decide, orders, portfolio, redeem, signals, submit
 from trading.adapters.paper import Paper
+from trading.books import portfolio
+from trading.deciding import decide, signals
 from trading.models import Account, Claim, Fill, Order, Position, Redemption, TradeIntent
+from trading.orders import submit, transitions
+from trading.redeeming import redeem
 from trading.settings import TradingSettings
 from trading.venue import Rejected
 
@@ -140,8 +143,8 @@ def test_a_move_that_another_worker_made_is_not_made_again():
     an_intent()
     submit.run(as_of=NOW, venues={"PAPER": SilentVenue(failure=Rejected)})
 
-    with pytest.raises(orders.IllegalTransition, match="may not become"):
-        orders.move(only_order(), to="OPEN", as_of=NOW)
+    with pytest.raises(transitions.IllegalTransition, match="may not become"):
+        transitions.move(only_order(), to="OPEN", as_of=NOW)
 
 
 def test_the_paper_venue_of_the_settings_waits_for_their_latency():

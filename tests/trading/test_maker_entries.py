@@ -12,10 +12,13 @@ from tests.factories import NOW, ahead
 from tests.revised import revise
 from tests.trading.candidates import AT, book, candidate, ladder, limits, portfolio, trading_config
 from tests.trading.world import LATER, a_market_worth_buying, an_intent, decided, only_order, paper
-from trading import ledger, review, submit, wishes
+from trading.approving import review
+from trading.books import ledger
 from trading.core.decision import Refusal, propose
 from trading.core.resting import prices_beside
+from trading.deciding import wishes
 from trading.models import Account, ExecutionSettings, Fill, Order, TradeIntent
+from trading.orders import submit
 
 CENT = Decimal("0.01")
 

@@ -5,7 +5,7 @@ import pytest
 from risk.models import EquityPoint
 from tests.factories import NOW
 from tests.trading.world import LATER, traded
-from trading import portfolio
+from trading.books import portfolio
 
 pytestmark = pytest.mark.django_db
 

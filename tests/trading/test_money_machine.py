@@ -29,7 +29,7 @@ from risk.models import Halt
 from tests import factories
 from tests.factories import NOW
 from tests.support import invariants
-from trading import claims, conversions, fills, ledger, orders, redeem
+from trading.books import claims, conversions, fills, ledger
 from trading.models import (
     MAIN_WALLET,
     Account,
@@ -38,6 +38,8 @@ from trading.models import (
     Order,
     TradeIntent,
 )
+from trading.orders import transitions
+from trading.redeeming import redeem
 from trading.venue import Execution, Receipt
 
 pytestmark = pytest.mark.django_db
@@ -332,7 +334,7 @@ class Life(RuleBasedStateMachine):
             status="FILLED" if full else "OPEN",
             executions=(execution,),
         )
-        orders.apply(wish.row, receipt, as_of=self.now)
+        transitions.apply(wish.row, receipt, as_of=self.now)
         wish.alive = not full
 
     @precondition(lambda self: self.exchange.trades)
@@ -367,7 +369,7 @@ class Life(RuleBasedStateMachine):
         alive = [w for w in self.exchange.wishes if w.alive]
         wish = alive[pick % len(alive)]
         wish.alive = False
-        orders.end(wish.row, to="CANCELED", reason="asked", as_of=self.later())
+        transitions.end(wish.row, to="CANCELED", reason="asked", as_of=self.later())
 
     # --- sets ---
 
@@ -419,7 +421,7 @@ class Life(RuleBasedStateMachine):
         for wish in self.exchange.wishes:
             if wish.market == market:
                 if wish.alive:
-                    orders.end(wish.row, to="CANCELED", reason="resolved", as_of=self.later())
+                    transitions.end(wish.row, to="CANCELED", reason="resolved", as_of=self.later())
                 wish.alive, wish.shares = False, wish.filled
         factories.ResolutionFactory(
             market=self.markets[market], payout_0=Decimal(halves) / 2, resolved_at=self.later()

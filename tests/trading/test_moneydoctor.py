@@ -22,9 +22,10 @@ from sandbox.exchange.running import Running, running_exchange
 from tests import factories
 from tests.sandbox.trader import WORLD, happening
 from tests.trading.test_clob_exchange import AT_ONCE, environment
-from trading import readiness, trial
+from trading.guard import trial
 from trading.management.commands.moneydoctor import Command
 from trading.models import Order, WalletCheck
+from trading.watching import readiness
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("loose_books")]
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests import factories
 from tests.factories import ahead
-from trading import on_its_way
 from trading.core.reconcile import bought_at_most
+from trading.reconciling import on_its_way
 
 TICKS = [Decimal(text) for text in ("0.1", "0.01", "0.005", "0.0025", "0.001", "0.0001")]
 

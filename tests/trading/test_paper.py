@@ -8,9 +8,10 @@ from django.db import IntegrityError, transaction
 from tests import factories
 from tests.factories import NOW, ahead
 from tests.trading.world import LATER, an_intent, nobody_answers, only_order, paper, traded
-from trading import ledger, orders, submit
 from trading.adapters.paper import Paper
+from trading.books import ledger
 from trading.models import Account, Fill, Order, Position
+from trading.orders import submit, transitions
 
 pytestmark = pytest.mark.django_db
 
@@ -32,8 +33,8 @@ def test_two_workers_who_saw_different_books_fill_an_order_once():
     factories.QuoteFactory(market=order.market, at=ahead(3), book=three_levels)
     early = venue.look_up([ticket], as_of=ahead(3))[order.pk]
 
-    booked = orders.apply(mine, late, as_of=ahead(4))
-    again = orders.apply(theirs, early, as_of=ahead(5))
+    booked = transitions.apply(mine, late, as_of=ahead(4))
+    again = transitions.apply(theirs, early, as_of=ahead(5))
 
     assert (booked, again) == (1, 0)
     assert only_order().filled_shares == order.shares

@@ -9,9 +9,10 @@ from markets.models import PublicTrade
 from tests import factories
 from tests.factories import NOW, ahead
 from tests.trading.world import LATER, an_intent, nobody_answers, only_order, paper, traded
-from trading import cancel, ledger, orders, submit
 from trading.adapters.paper import Paper
+from trading.books import ledger
 from trading.models import Account, Fill, Order, Position, TradeIntent
+from trading.orders import cancel, submit, transitions
 from trading.venue import Rejected
 
 pytestmark = pytest.mark.django_db
@@ -190,7 +191,7 @@ def test_partial_fills_are_booked_once_however_often_they_are_told():
     for at, shares, left in ((10, 5, 45), (20, 10, 35), (30, 99, 0)):
         a_print(ticket, at, shares, price=0.46)
         for again in (0, 1):
-            orders.apply(order, looked_up(ticket, at + again), as_of=ahead(at + again))
+            transitions.apply(order, looked_up(ticket, at + again), as_of=ahead(at + again))
         assert only_order().shares - only_order().filled_shares == left
 
     assert only_order().status == "FILLED"
@@ -202,10 +203,10 @@ def test_a_trade_learned_late_never_fills_an_order_beyond_its_size():
     ticket = a_ticket("0.46")
     order = only_order()
     a_print(ticket, 20, 30, price=0.46)
-    orders.apply(order, looked_up(ticket, 25), as_of=ahead(25))
+    transitions.apply(order, looked_up(ticket, 25), as_of=ahead(25))
     # Learned before, as its stamp says, but stored after the answer was given.
     a_print(ticket, 10, 40, price=0.46)
-    orders.apply(order, looked_up(ticket, 30), as_of=ahead(30))
+    transitions.apply(order, looked_up(ticket, 30), as_of=ahead(30))
 
     assert only_order().filled_shares == 50
     assert only_order().status == "FILLED"
@@ -284,7 +285,7 @@ def test_an_order_for_outcome_1_meets_the_mirrored_book():
 @pytest.mark.usefixtures("loose_books")
 def test_what_one_order_took_is_not_there_for_the_next():
     ticket = a_ticket("0.51", "60", type="FAK")
-    orders.apply(only_order(), looked_up(ticket, 3), as_of=ahead(3))
+    transitions.apply(only_order(), looked_up(ticket, 3), as_of=ahead(3))
     assert only_order().status == "FILLED"
     again = replace(ticket, order_id=factories.OrderFactory(status="OPEN").pk)
 

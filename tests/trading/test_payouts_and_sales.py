@@ -9,8 +9,9 @@ from tests import factories
 from tests.factories import ahead
 from tests.trading.test_redeem_many import MODE, WALLET, Crowd, positions
 from tests.trading.world import balance, paper, traded
-from trading import redeem, redeem_guarded, submit
 from trading.models import Account, Order, Position, Redemption
+from trading.orders import submit
+from trading.redeeming import redeem, redeem_guarded
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("loose_books")]
 

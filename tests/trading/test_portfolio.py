@@ -12,7 +12,8 @@ from risk.models import RiskDecision, RiskLimits
 from tests import factories
 from tests.factories import NOW, ago
 from tests.trading.world import a_market_worth_buying, books_are_open, nobody_answers, traded
-from trading import candidates, decide, ledger, portfolio, signals
+from trading.books import ledger, portfolio
+from trading.deciding import candidates, decide, signals
 from trading.models import Account, Position, TradeIntent
 
 pytestmark = pytest.mark.django_db

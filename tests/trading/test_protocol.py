@@ -7,9 +7,10 @@ from risk.models import Halt
 from tests import factories
 from tests.factories import NOW, ahead, revise, trading_settings
 from tests.trading.world import SilentVenue, an_intent, balance, only_order
-from trading import cancel, failures, following, restrictions, sending, submit
 from trading.models import Account, Claim, ExecutionSettings, Fill, Order, VenueState
+from trading.orders import cancel, following, restrictions, sending, submit
 from trading.venue import OutcomeUnknown, Receipt, Rejected, Restricted, Unauthorised, Unsent
+from trading.watching import failures
 
 pytestmark = pytest.mark.django_db
 

@@ -13,9 +13,11 @@ from risk.models import Halt
 from tests import factories
 from tests.factories import NOW, ago, ahead
 from tests.trading.world import LATER, a_cycle, a_market_worth_buying, decided, paper, traded
-from trading import cycle, queries, rebuild, submit, tasks
+from trading import cycle, queries, tasks
+from trading.books import rebuild
 from trading.core.edge import Reason
 from trading.models import Approval, Position
+from trading.orders import submit
 
 pytestmark = pytest.mark.django_db
 

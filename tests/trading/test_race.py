@@ -12,7 +12,7 @@ from django.db import connection
 from tests import factories
 from tests.factories import NOW
 from tests.trading.world import a_market_worth_buying, books_are_open
-from trading import signals
+from trading.deciding import signals
 from trading.models import Claim, TradeIntent
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -24,7 +24,7 @@ import django
 django.setup()
 from tests.factories import NOW
 from tests.trading.world import nobody_answers
-from trading import decide
+from trading.deciding import decide
 print("ready", flush=True)
 sys.stdin.readline()
 print(decide.run(as_of=NOW, refresh=nobody_answers))

@@ -13,12 +13,12 @@ from config import doctor
 from tests import factories
 from tests.factories import NOW, ago
 from tests.trading.clob_stub import HANG_UP, Says, Stub, serving
-from trading import readiness
 from trading.adapters import geoblock
 from trading.core import readiness as core
 from trading.core.readiness import Fact, State
 from trading.models import WalletCheck
 from trading.settings import ReadinessSettings
+from trading.watching import readiness
 
 SPENDERS = {"0xa": "standard exchange", "0xb": "neg-risk exchange"}
 

@@ -7,8 +7,11 @@ import pytest
 from tests import factories
 from tests.factories import NOW, ahead
 from tests.trading.world import LATER, a_market_worth_buying, decided, paper, traded
-from trading import ledger, portfolio, rebuild, redeem, submit, watch
+from trading.books import ledger, portfolio, rebuild
 from trading.models import Account, Fill, Order, Position, Redemption
+from trading.orders import submit
+from trading.redeeming import redeem
+from trading.watching import watch
 
 pytestmark = pytest.mark.django_db
 

@@ -12,7 +12,7 @@ from risk.models import Halt
 from tests import factories
 from tests.factories import NOW, ago, ahead
 from tests.trading.wallets import MODE, WALLET, Wallet, an_order, funded, listed
-from trading import fills, ledger, orders, positions, reconcile
+from trading.books import fills, ledger, positions
 from trading.models import (
     Account,
     Discrepancy,
@@ -22,6 +22,8 @@ from trading.models import (
     Redemption,
     VenueState,
 )
+from trading.orders import transitions
+from trading.reconciling import reconcile
 from trading.venue import Execution, VenueOrder, VenueTrade
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +45,7 @@ def bought(venue, shares=100, *, at=NOW):
     venue.trade(order, shares)
     reconcile.read_trades(MODE, WALLET, venue, as_of=at)
     order.refresh_from_db()
-    orders.move(order, to="FILLED", as_of=at)
+    transitions.move(order, to="FILLED", as_of=at)
     return Position.objects.get(outcome=order.outcome)
 
 
@@ -227,7 +229,7 @@ def test_an_order_that_ended_here_and_lives_there_is_forgiven_for_a_while():
     venue = funded()
     order = an_order()
     venue.orders = [listed(order)]
-    orders.end(order, to="CANCELED", reason="asked", as_of=NOW)
+    transitions.end(order, to="CANCELED", reason="asked", as_of=NOW)
 
     assert look(venue, ahead(10)).clean
     assert not look(venue, ahead(200)).clean
@@ -294,7 +296,7 @@ def test_a_failed_trade_leaves_books_and_chain_equal():
 def test_a_late_fill_of_a_cancelled_order_takes_the_market_again():
     venue = funded()
     order = an_order()
-    orders.end(order, to="CANCELED", reason="asked", as_of=NOW)
+    transitions.end(order, to="CANCELED", reason="asked", as_of=NOW)
     venue.trade(order, 100)
 
     assert look(venue, ahead(5)).clean

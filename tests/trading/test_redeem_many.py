@@ -10,11 +10,11 @@ import pytest
 from markets.models import Market, Outcome, Resolution
 from tests import factories
 from tests.factories import NOW, ahead
-from trading import redeem_guarded
 from trading.core import abi
 from trading.core.redemption import POLYGON, Call, Condition
 from trading.models import Position, Redemption
-from trading.transactions import Progress, Standing
+from trading.redeeming import redeem_guarded
+from trading.redeeming.transactions import Progress, Standing
 from trading.venue import Unsent
 
 WALLET = "0x" + "7" * 40

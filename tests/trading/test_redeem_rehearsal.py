@@ -16,12 +16,13 @@ from sandbox.venue import StandIn
 from tests import factories
 from tests.support import invariants
 from tests.support.local_chain import key
-from trading import claims, fills, ledger, redeem_guarded
 from trading.adapters.chain import Chain, WouldRevert
+from trading.books import claims, fills, ledger
 from trading.core.redemption import Condition, redeem_call
 from trading.models import Account, ChainTransaction, Redemption
+from trading.redeeming import redeem_guarded
+from trading.redeeming.transactions import OwnSender
 from trading.settings import ChainSettings
-from trading.transactions import OwnSender
 from trading.venue import Execution, NonceUsed
 
 pytestmark = pytest.mark.django_db

@@ -21,9 +21,10 @@ from tests.factories import NOW, ago, ahead
 from tests.predictions import served
 from tests.trading.candidates import trading_config
 from tests.trading.world import a_market_worth_buying, books_are_open, decided, nobody_answers
-from trading import budgets, decide, queries, signals
+from trading import queries
 from trading.core import baseline
 from trading.core.reasons import Reason
+from trading.deciding import budgets, decide, signals
 from trading.models import Signal, TradeIntent
 from trading.settings import TradingSettings
 

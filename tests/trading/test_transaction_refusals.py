@@ -11,7 +11,7 @@ from tests.support.local_chain import key
 from trading.core.redemption import Call
 from trading.core.transactions import Seen
 from trading.models import ChainTransaction
-from trading.transactions import OwnSender
+from trading.redeeming.transactions import OwnSender
 from trading.venue import NonceUsed, Rejected, Underpriced
 
 pytestmark = pytest.mark.django_db

@@ -11,8 +11,10 @@ from risk.models import Halt
 from tests.factories import NOW, ahead
 from tests.trading.wallets import MODE, WALLET, Wallet, an_order, funded, listed
 from tests.trading.world import SilentVenue
-from trading import following, ledger, orders, reconcile
+from trading.books import ledger
 from trading.models import Account, Fill, Order, Transfer
+from trading.orders import following, transitions
+from trading.reconciling import reconcile
 from trading.venue import Execution, Receipt
 
 pytestmark = pytest.mark.django_db
@@ -75,7 +77,7 @@ def test_entries_go_on_once_the_trade_is_booked():
 
     venue.told = [right]
     look(venue, 300)
-    orders.move(order, to="FILLED", as_of=ahead(300))
+    transitions.move(order, to="FILLED", as_of=ahead(300))
 
     assert look(venue, 900).clean
     assert not is_stopped()

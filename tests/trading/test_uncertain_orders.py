@@ -14,8 +14,9 @@ from tests.trading.world import (
     only_order,
     paper,
 )
-from trading import portfolio, sending, submit
+from trading.books import portfolio
 from trading.models import Account, Claim, Fill, Position
+from trading.orders import sending, submit
 from trading.venue import Execution, Receipt, Rejected, Unsent
 
 pytestmark = pytest.mark.django_db

@@ -8,8 +8,10 @@ from risk.models import Halt
 from tests import factories
 from tests.factories import NOW, ago, ahead
 from tests.trading.world import LATER, an_intent, paper, traded
-from trading import portfolio, rebuild, submit, watch
+from trading.books import portfolio, rebuild
 from trading.models import Order, Position, TradeIntent
+from trading.orders import submit
+from trading.watching import watch
 
 pytestmark = pytest.mark.django_db
 

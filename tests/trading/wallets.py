@@ -8,7 +8,7 @@ from typing import Any
 
 from tests import factories
 from tests.factories import NOW
-from trading import claims, ledger
+from trading.books import claims, ledger
 from trading.models import Account, Order
 from trading.venue import Execution, VenueOrder, VenueTrade
 

@@ -10,9 +10,12 @@ from uuid import UUID
 from markets.models import Market
 from tests import factories
 from tests.factories import NOW, ago, ahead
-from trading import cycle, decide, ledger, portfolio, signals, submit
+from trading import cycle
 from trading.adapters.paper import Paper
+from trading.books import ledger, portfolio
+from trading.deciding import decide, signals
 from trading.models import Order, TradeIntent
+from trading.orders import submit
 from trading.venue import OutcomeUnknown, Prepared, Receipt, Restricted, Ticket
 
 LATER = ahead(2)

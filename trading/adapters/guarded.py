@@ -11,13 +11,13 @@ import httpx
 from config.kernel.modes import Mode
 from config.kernel.units import ZERO
 from risk.models import RiskLimits
-from trading import readiness
 from trading.adapters import clob, custody, wallet_facts
 from trading.adapters.clob import Clob
 from trading.adapters.clob_client import Hosts, endpoints
 from trading.core.readiness import Fact
 from trading.settings.readiness import ReadinessSettings
 from trading.venue import Unsent
+from trading.watching import readiness
 
 HERE = ("127.0.0.1", "localhost", "::1")
 PURSE = Decimal(10_000)

@@ -11,9 +11,9 @@ from uuid import UUID
 from config.kernel.clocks import Clock, given
 from config.kernel.units import ZERO
 from markets.models import Quote
-from trading import inventory
 from trading.adapters import paper_rows
 from trading.adapters.paper_rows import Met, Place
+from trading.books import inventory
 from trading.core import paper, queue
 from trading.core.paper import Arrival, Ending
 from trading.core.queue import Match, Printed, Seen

@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from config.kernel.admin import FactAdmin, FactInline
 from config.kernel.modes import Mode
-from trading import market_data, waiting
+from trading import market_data
 from trading.admin.ids import uuid_of
+from trading.approving import waiting
 from trading.models import Approval, TradeIntent
 
 MAY_DECIDE = "trading.add_approval"
@@ -109,7 +110,7 @@ class TradeIntentAdmin(FactAdmin):
         if not ids or not reason:
             messages.error(request, "Tick at least one intent and say why in one sentence.")
             return back
-        from trading import intents  # noqa: PLC0415 - loads the decision's libraries, rarely needed
+        from trading.approving import intents  # noqa: PLC0415 - loads the decision's libraries, rarely needed
 
         done = intents.reject_many(
             TradeIntent.objects.filter(pk__in=ids),
@@ -126,7 +127,7 @@ class TradeIntentAdmin(FactAdmin):
 
 def _answer(request: HttpRequest, intent: TradeIntent, *, yes: bool, reason: str) -> None:
     """Say yes or no, and tell the person in a sentence what came of it."""
-    from trading import intents  # noqa: PLC0415 - loads the decision's libraries, rarely needed
+    from trading.approving import intents  # noqa: PLC0415 - loads the decision's libraries, rarely needed
 
     said: dict[str, Any] = {
         "user": request.user,

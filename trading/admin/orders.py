@@ -49,7 +49,7 @@ class OrderAdmin(FactAdmin):
 
     def standing_view(self, request: HttpRequest) -> HttpResponse:
         """Orders whose fate is open; whoever may asks that ticked ones end, with a reason."""
-        from trading import take_back  # noqa: PLC0415 - loads the venues' libraries, rarely needed
+        from trading.orders import take_back  # noqa: PLC0415 - loads the venues' libraries, rarely needed
 
         if not request.user.has_perm(MAY_LOOK):
             raise PermissionDenied

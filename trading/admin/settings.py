@@ -14,7 +14,7 @@ from config.kernel import revise
 from config.kernel.admin import SettingsAdmin
 from config.kernel.models import Heartbeat
 from config.kernel.modes import Mode
-from trading import waiting
+from trading.approving import waiting
 from trading.settings import (
     ApprovalSettings,
     ArbitrageSettings,

@@ -24,13 +24,15 @@ from risk import gate
 from risk.core.checks import evaluate
 from risk.core.contracts import ARBITRAGE_STRATEGY, OrderIntent, PortfolioSnapshot
 from risk.models import RiskLimits
-from trading import exit_reasons, facts, intents, portfolio, wishes
+from trading.approving import intents
 from trading.arbitrage import legs
+from trading.books import facts, portfolio
 from trading.core import arbitrage
 from trading.core.arbitrage_terms import ArbitrageConfig
 from trading.core.exits import Sale, is_dust
 from trading.core.holdings import DUST
 from trading.core.order_states import IN_FLIGHT
+from trading.deciding import exit_reasons, wishes
 from trading.market_data import Refresh, from_venue
 from trading.models import IntentGroup, Order, Position, TradeIntent
 from trading.settings import ArbitrageSettings

@@ -26,12 +26,14 @@ from risk.core.contracts import (
     OrderIntent,
     PortfolioSnapshot,
 )
-from trading import approvals, candidates, claims, horizons, ledger, portfolio, wishes
+from trading import horizons
+from trading.books import claims, ledger, portfolio
 from trading.core import arbitrage
 from trading.core.arbitrage import Bought, Sets, Why
 from trading.core.arbitrage_terms import ArbitrageConfig
 from trading.core.fees import taker_fee
 from trading.core.rules import SIZE_STEP
+from trading.deciding import approvals, candidates, wishes
 from trading.models import IntentGroup, TimeInForce, TradeIntent
 from trading.settings import TradingSettings
 

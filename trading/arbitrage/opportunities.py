@@ -16,12 +16,12 @@ from config.kernel.clocks import Clock, given
 from markets.models import Market
 from risk.core.contracts import LimitsConfig
 from risk.models import RiskLimits
-from trading import candidates
 from trading.arbitrage import detection, legs
 from trading.arbitrage.detection import Hit
 from trading.core import arbitrage
 from trading.core.arbitrage import Bundle, Sets, Why
 from trading.core.arbitrage_terms import ArbitrageConfig
+from trading.deciding import candidates
 from trading.market_data import Refresh, from_venue
 from trading.models import IntentGroup, Opportunity
 from trading.settings import ArbitrageSettings, TradingSettings

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count
 
-from trading import reconcile
 from trading.core.order_states import IN_FLIGHT
 from trading.guard import heart
 from trading.models import Order, TradeIntent
+from trading.reconciling import reconcile
 from trading.settings import ExecutionSettings
 
 Unready = Callable[[datetime], str]
@@ -34,7 +34,7 @@ def others(mode: str, wallet: str) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Admission:
-    """The guard's answer; a callable as `trading.sending.Admission` wants it.
+    """The guard's answer; a callable as `trading.orders.sending.Admission` wants it.
 
     `is_leader` is asked anew each time. `began` is set by the first reconciliation of this process
     that agreed: an agreement of an earlier life says nothing of what happened since.

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from trading import restrictions
 from trading.core.order_protocol import ExecutionConfig
 from trading.core.order_states import IN_FLIGHT
 from trading.models import Order, TimeInForce, TradeIntent, VenueState
+from trading.orders import restrictions
 from trading.venue import (
     GuardedVenue,
     OutcomeUnknown,

@@ -11,10 +11,11 @@ from config.kernel import audit, heartbeats, locks
 from config.kernel.clocks import Clock
 from risk import halts
 from risk.models import Halt
-from trading import cancel, following, orders, reconcile, submit
 from trading.core.order_protocol import ExecutionConfig
 from trading.guard.admission import Admission
 from trading.guard.heart import Heart
+from trading.orders import cancel, following, submit, transitions
+from trading.reconciling import reconcile
 from trading.settings import ExecutionSettings, ReadinessSettings
 from trading.venue import (
     GuardedVenue,
@@ -106,7 +107,7 @@ class Rounds:
         except Unauthorised as refusal:
             self._halt("CREDENTIALS", f"{name}: the venue refuses us: {refusal}", as_of=now)
         except VENUE_TROUBLE as trouble:
-            log.warning("guard.step_failed", step=name, reason=orders.storable(str(trouble)))
+            log.warning("guard.step_failed", step=name, reason=transitions.storable(str(trouble)))
         except BUSY as busy:
             self._wait_for_turn(name, busy, as_of=now)
         except Exception as unforeseen:
@@ -165,12 +166,12 @@ class Rounds:
 
     def _at_venue(self) -> int:
         alive = ("SUBMITTING", "UNKNOWN", "OPEN")
-        return orders.of(self.mode, self.venue).filter(status__in=alive).count()
+        return transitions.of(self.mode, self.venue).filter(status__in=alive).count()
 
     def _halt(self, kind: str, reason: str, *, as_of: datetime) -> None:
         halts.open_halt(
             kind,
-            reason=orders.storable(reason)[:400],
+            reason=transitions.storable(reason)[:400],
             actor=ACTOR,
             as_of=as_of,
             scope=Halt.Scope.MODE,

@@ -16,7 +16,7 @@ from trading.core.profiles import PROFILES
 from trading.settings.strategy import StrategyColumns
 
 BUILT = (Mode.DEMO, Mode.REHEARSAL, Mode.PAPER, Mode.LIVE)
-"""Modes that can be chosen; LIVE only while every gate of `trading.readiness` is green."""
+"""Modes that can be chosen; LIVE only while every gate of `trading.watching.readiness` is green."""
 
 MODES_OF = {Mode.DEMO: (Mode.DEMO, Mode.REHEARSAL), Mode.PAPER: (Mode.PAPER, Mode.LIVE)}
 """What the prices of an installation are → the modes that its orders may have."""
@@ -120,7 +120,7 @@ class TradingSettings(StrategyColumns, VersionedSettings):
 
     def _what_keeps_live_closed(self) -> str:
         """The unmet gates with their next steps, in one text; empty where LIVE may be chosen."""
-        from trading import readiness  # noqa: PLC0415 - readiness reads settings
+        from trading.watching import readiness  # noqa: PLC0415 - readiness reads settings
 
         # A row that is being proposed has no stamp yet: a person saves it now.
         as_of = self.created_at or timezone.now()  # noqa: TID251 - a form is an edge

@@ -9,9 +9,10 @@ from django.utils import timezone
 from rich.console import Console
 from rich.table import Table
 
-from trading import intents, market_data, waiting
+from trading import market_data
+from trading.approving import intents, waiting
+from trading.approving.waiting import Waiting
 from trading.models import TradeIntent
-from trading.waiting import Waiting
 
 SHOWN = 8
 """Digits of an id in the list; any unambiguous beginning names an intent."""

@@ -160,9 +160,10 @@ def open_rounds(
     mode: str, leader: LeaderLock, *, clock: Clock
 ) -> tuple[Rounds, Callable[[], None]]:
     """The rounds, and what closes them: from here on this process could sign."""
-    from trading import readiness, redeem_guarded  # noqa: PLC0415 - not before there is work
     from trading.adapters import chain, custody, guarded  # noqa: PLC0415 - a key's library
-    from trading.senders import sender_of  # noqa: PLC0415 - ditto
+    from trading.redeeming import redeem_guarded  # noqa: PLC0415 - ditto
+    from trading.redeeming.senders import sender_of  # noqa: PLC0415 - ditto
+    from trading.watching import readiness  # noqa: PLC0415 - not before there is work
 
     custody.harden()
     env = settings.ENV

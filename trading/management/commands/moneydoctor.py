@@ -17,12 +17,13 @@ from markets.adapters import clob_data, http
 from markets.core.book import Book
 from markets.core.wire import NotUnderstood
 from markets.models import Outcome
-from trading import readiness, trial
 from trading.adapters import custody, guarded
 from trading.adapters.clob import Clob
 from trading.core.readiness import Fact
-from trading.trial import Offer, RoundTrip
+from trading.guard import trial
+from trading.guard.trial import Offer, RoundTrip
 from trading.venue import OutcomeUnknown, Rejected, Restricted, Unsent
+from trading.watching import readiness
 
 REFUSALS = (custody.NoKey, custody.UnsafeKey, guarded.WrongHost, trial.NotNow)
 FAILURES = (Unsent, Rejected, Restricted, OutcomeUnknown, trial.Stuck)

@@ -9,7 +9,7 @@ from django.utils import timezone
 from rich.console import Console
 from rich.table import Table
 
-from trading import rebuild
+from trading.books import rebuild
 
 DIFFERS, REFUSED = 1, 2
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from config.kernel.modes import STORED_MODES
-from trading import comparison_report
-from trading.comparison_report import Line
+from trading.reconciling import comparison_report
+from trading.reconciling.comparison_report import Line
 
 DRIFT = 1
 

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from config.kernel.modes import SIMULATED
-from trading import redeem
 from trading.core.settlement import payout
 from trading.models import Position, Redemption
+from trading.redeeming import redeem
 
 SHOWN = 20
 """Payouts of the past that are listed."""

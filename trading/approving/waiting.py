@@ -1,0 +1,193 @@
+"""Intents that wait for a person: what they were worth when made, and what they are worth now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import QuerySet
+
+from config.kernel.units import ZERO
+from markets import queries as market_queries
+from markets.core import book as books
+from markets.core.book import Book, Level, Walk
+from predictions.models import Horizon, Prediction
+from trading import fee_terms
+from trading.books import portfolio
+from trading.models import Approval, Side, TradeIntent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """An intent as it was and as it is; money in dollars, edges in dollars a share after the fee.
+
+    Attributes
+    ----------
+    cost
+        The most it can take from cash, fee included; a sale's proceeds at its limit.
+    edge_now
+        Newest forecast against the expected fill; None where nobody offers anything up to the
+        limit or nothing was forecast. A post-only order fills at its limit, without a fee.
+    price_now, offered, depth
+        Average price of what would fill, shares that would at once, and dollars resting up to the
+        limit.
+    book_age_s, seconds_left
+        Of the newest book (None without one), and until the intent is gone.
+    """
+
+    intent: TradeIntent
+    cost: Decimal
+    edge_then: float | None
+    edge_now: float | None
+    chance_then: float | None
+    chance_now: float | None
+    price_now: Decimal | None
+    offered: Decimal
+    depth: Decimal
+    book_age_s: float | None
+    seconds_left: float
+    yeses: tuple[Approval, ...]
+
+    @property
+    def span_s(self) -> float:
+        """Seconds that it had in all."""
+        return (self.intent.expires_at - self.intent.created_at).total_seconds()
+
+    @property
+    def missing(self) -> int:
+        """Persons who must still say yes."""
+        return max(self.intent.approvals_needed - len(self.yeses), 0)
+
+    @property
+    def worse(self) -> bool:
+        """Whether it is worth less than when it was made, or nothing."""
+        if self.edge_now is None or self.edge_then is None:
+            return self.edge_now is None
+        return self.edge_now < self.edge_then
+
+    def said_yes(self, user_id: int | None) -> bool:
+        """Whether this person approved it before."""
+        return any(yes.user_id == user_id for yes in self.yeses)
+
+
+def pending(*, as_of: datetime) -> QuerySet[TradeIntent]:
+    """Intents that a person can still decide, the most urgent first."""
+    waiting = TradeIntent.objects.filter(status=TradeIntent.Status.PENDING, expires_at__gt=as_of)
+    return waiting.order_by("expires_at", "id")
+
+
+def queue(*, as_of: datetime) -> list[Waiting]:
+    """Everything that waits for a person, the most urgent first."""
+    return looked_at(pending(as_of=as_of), as_of=as_of)
+
+
+def decided(*, limit: int) -> list[TradeIntent]:
+    """The newest intents that no longer wait, with their orders."""
+    rows = TradeIntent.objects.exclude(status=TradeIntent.Status.PENDING)
+    related = rows.select_related("market__event", "outcome", "order")
+    return list(related.prefetch_related("approval_set").order_by("-created_at")[:limit])
+
+
+def looked_at(rows: QuerySet[TradeIntent], *, as_of: datetime) -> list[Waiting]:
+    """These intents as they were and as they are."""
+    found = list(
+        rows.select_related(
+            "market__event", "market__fees", "outcome", "signal__prediction", "group"
+        ).prefetch_related("approval_set")
+    )
+    markets = list({intent.market_id for intent in found})
+    latest = market_queries.latest_books(markets, as_of=as_of)
+    forecasts = newest_forecasts(found, as_of=as_of)
+    held = portfolio.reservations(intent.pk for intent in found)
+    return [
+        _waiting(
+            intent,
+            latest.get(intent.market_id),
+            forecasts.get(intent.market_id),
+            held.get(intent.pk),
+            as_of=as_of,
+        )
+        for intent in found
+    ]
+
+
+def newest_forecasts(intents: Sequence[TradeIntent], *, as_of: datetime) -> dict[int, Prediction]:
+    """Market key → its newest forecast of the outcome, made since or the one it stands on."""
+    known = {i.market_id: i.signal.prediction for i in intents if i.signal is not None}
+    oldest = min((intent.created_at for intent in intents), default=as_of)
+    since = Prediction.objects.filter(
+        market_id__in={intent.market_id for intent in intents},
+        horizon=Horizon.OUTCOME,
+        as_of__gt=oldest,
+        as_of__lte=as_of,
+        price__isnull=False,
+    ).order_by("as_of")
+    return known | {row.market_id: row for row in since.defer("vector", "corrections")}
+
+
+def within(book: Book, intent: TradeIntent) -> tuple[Level, ...]:
+    """What the other side of the traded outcome's book offers up to the limit, best first."""
+    buys, limit = intent.side == Side.BUY, intent.limit_price
+    resting = book.asks if buys else book.bids
+    return tuple(x for x in resting if (x.price <= limit if buys else x.price >= limit))
+
+
+def side_of(book: Book, intent: TradeIntent) -> Book:
+    """The book of the outcome that the intent trades, from that of its market's outcome 0."""
+    return book.mirrored() if intent.outcome.index == 1 else book
+
+
+def fee_of(intent: TradeIntent, shares: Decimal, price: Decimal) -> Decimal | None:
+    """Dollars that the venue takes from such a taker; None where its schedule is unknown."""
+    return fee_terms.of(intent.market).fee(shares, price)
+
+
+def _waiting(
+    intent: TradeIntent,
+    book: Book | None,
+    forecast: Prediction | None,
+    held: Decimal | None,
+    *,
+    as_of: datetime,
+) -> Waiting:
+    side = None if book is None else side_of(book, intent)
+    near = () if side is None else within(side, intent)
+    fill = None if side is None else _fill(side, intent)
+    chance = None if forecast is None else _chance(forecast, intent)
+    return Waiting(
+        intent=intent,
+        cost=held or intent.shares * intent.limit_price,
+        edge_then=intent.net_edge,
+        edge_now=_edge(intent, fill, chance),
+        chance_then=None if intent.signal is None else intent.signal.probability,
+        chance_now=chance,
+        price_now=None if fill is None else fill.average,
+        offered=ZERO if fill is None else fill.shares,
+        depth=sum((x.price * x.shares for x in near), ZERO),
+        book_age_s=None if book is None else (as_of - book.observed_at).total_seconds(),
+        seconds_left=(intent.expires_at - as_of).total_seconds(),
+        yeses=tuple(a for a in intent.approval_set.all() if a.approved and a.user_id),
+    )
+
+
+def _fill(side: Book, intent: TradeIntent) -> Walk:
+    buys = intent.side == Side.BUY
+    return books.walk(side, buy=buys, shares=intent.shares, limit=intent.limit_price)
+
+
+def _chance(forecast: Prediction, intent: TradeIntent) -> float:
+    second = intent.outcome.index == 1
+    return float(1 - forecast.probability if second else forecast.probability)
+
+
+def _edge(intent: TradeIntent, fill: Walk | None, chance: float | None) -> float | None:
+    if intent.post_only and chance is not None:
+        gain = chance - float(intent.limit_price)
+        return gain if intent.side == Side.BUY else -gain
+    if fill is None or fill.average is None or chance is None:
+        return None
+    fee = fee_of(intent, fill.shares, fill.average)
+    if fee is None:
+        return None
+    price, each = float(fill.average), float(fee / fill.shares)
+    return chance - price - each if intent.side == Side.BUY else price - each - chance

@@ -1,0 +1,1 @@
+"""What we hold and why: facts, the ledger of balanced moves, and everything computed from them."""

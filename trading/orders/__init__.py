@@ -1,0 +1,1 @@
+"""From an approved intent to a venue and back: signed, stored, sent once, followed, taken back."""

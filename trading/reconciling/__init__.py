@@ -1,0 +1,1 @@
+"""Our books against the venue and the chain."""
