@@ -12,8 +12,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
 
 from tests.support import local_chain, services
 
@@ -36,8 +40,9 @@ def main(arguments: list[str]) -> int:
             runs["postgresql"] = given
         for name, environment in runs.items():
             _say(f"— the suite on {name} —")
-            if not _passed(name, environment, Path(scratch), arguments):
-                failed.append(f"tests on {name}")
+            with _template(environment) as template:
+                if not _passed(name, environment | template, Path(scratch), arguments):
+                    failed.append(f"tests on {name}")
         if TRACED and not arguments:
             failed += _coverage(Path(scratch))
     return _verdict(failed, missing)
@@ -65,6 +70,32 @@ def _servers(stack: ExitStack, missing: list[str]) -> dict[str, str]:
     if not os.environ.get("HISTORY_DIR"):
         missing.append("history tests: set HISTORY_DIR to the folder that holds data/polymarket")
     return found
+
+
+@contextmanager
+def _template(environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """A database with all tables and no rows that workers copy theirs from; on SQLite a file is."""
+    url = environment["DATABASE_URL"]
+    if not url:
+        yield {}
+        return
+    name = f"test_oddsmith_{os.getpid()}_template"
+    own = urlsplit(url)._replace(path=f"/{name}").geturl()
+    with psycopg.connect(url, autocommit=True) as server, tempfile.TemporaryDirectory() as state:
+        server.execute(f'CREATE DATABASE "{name}"')
+        try:
+            migrating = {
+                **os.environ,
+                **environment,
+                "DATABASE_URL": own,
+                "STATE_DIR": state,
+                "DJANGO_SETTINGS_MODULE": "config.settings.dev",
+            }
+            argv = [sys.executable, "manage.py", "migrate", "-v0"]
+            subprocess.run(argv, cwd=ROOT, env=migrating, check=True)
+            yield {"TEST_DB_TEMPLATE": name}
+        finally:
+            server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 def _passed(name: str, environment: dict[str, str], scratch: Path, arguments: list[str]) -> bool:

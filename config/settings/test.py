@@ -12,6 +12,11 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     ENV = replace(ENV, state_dir=ENV.state_dir / worker)
     ENV.state_dir.mkdir(parents=True, exist_ok=True)
 INSTALLED_APPS += ["sandbox"]
+if ENV.database.vendor == "postgresql":
+    # Tests kill our processes, never the server: it need not wait for its disk.
+    DATABASES["default"]["OPTIONS"]["options"] += " -c synchronous_commit=off"
+    if template := os.environ.get("TEST_DB_TEMPLATE"):
+        DATABASES["default"]["TEST"] = {"TEMPLATE": template}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Two suites at once need two databases; SQLite's is in memory unless a name asks for a file.
 if suffix := os.environ.get("TEST_DB_SUFFIX"):
