@@ -27,7 +27,10 @@ class ApprovalRow(serializers.Serializer[Any]):
 
 
 class IntentNow(serializers.Serializer[Any]):
-    """An intent as it was made and as it stands; edges in dollars a share after the fee."""
+    """An intent as it was made and as it stands; edges in dollars a share after the fee.
+
+    `edge_at_limit` is what the gate judges at a yes, `edge_now` the forecast against today's price.
+    """
 
     id = serializers.UUIDField(source="intent.id")
     mode = serializers.CharField(source="intent.mode")
@@ -49,6 +52,8 @@ class IntentNow(serializers.Serializer[Any]):
     cost = Dollars()
     edge_then = serializers.FloatField(allow_null=True)
     edge_now = serializers.FloatField(allow_null=True)
+    edge_at_limit = serializers.FloatField(allow_null=True)
+    believed = serializers.FloatField(allow_null=True)
     chance_then = serializers.FloatField(allow_null=True)
     chance_now = serializers.FloatField(allow_null=True)
     price_now = Price(allow_null=True)

@@ -73,6 +73,8 @@ def _fit(intent: OrderIntent, rooms: dict[DenialReason, Decimal], denials: list[
     smallest = max(intent.min_shares or ZERO, SHARE_STEP)
     if fits < smallest:
         room = f"only {fits} shares fit, the venue takes {smallest} or more"
+        if intent.is_buy and intent.visible_depth <= ZERO:
+            room = f"nothing is offered at {intent.limit_price.normalize():f} or less any more"
         denials.append(Denial(reason=DenialReason.MIN_SIZE, message=room))
         denials += [
             Denial(reason=reason, message=f"admits {max(shares, ZERO):.2f} shares")
@@ -149,14 +151,23 @@ def _slippage(intent: OrderIntent, _p: PortfolioSnapshot, limits: LimitsConfig) 
     slipped = intent.expected_price - intent.best_price
     slipped_bps = (slipped if intent.is_buy else -slipped) / intent.best_price * BPS
     if slipped_bps > limits.max_slippage_bps:
-        return f"{slipped_bps:.1f} bps from the best price, at most {limits.max_slippage_bps}"
+        return (
+            f"it would fill at {intent.expected_price:.4f} on average, {slipped_bps / 100:.2f} % "
+            f"worse than the best price of {intent.best_price:.4f}; at most "
+            f"{limits.max_slippage_bps / 100:.2f} % may be lost so"
+        )
     if not intent.is_buy:
         return None
     fee = intent.unit_cost - intent.limit_price
     edge = Decimal(repr(float(intent.probability))) - intent.best_price - fee
     if slipped <= limits.max_edge_eaten * edge:
         return None
-    return f"walking the book eats {slipped:.6f} of an edge of {edge:.6f}"
+    if edge <= 0:
+        return f"nothing of the edge is left at the best price of {intent.best_price:.4f}, fee paid"
+    return (
+        f"too little is offered at the best price: to fill all of it costs {slipped:.4f} a share "
+        f"more, of an edge of {edge:.4f}; at most {limits.max_edge_eaten:.0%} of it may go so"
+    )
 
 
 def _off_tick(intent: OrderIntent, _p: PortfolioSnapshot, _l: LimitsConfig) -> str | None:

@@ -45,7 +45,54 @@ def test_what_waits_shows_edge_then_and_now_depth_cost_and_time_left(client: Cli
         assert shown in page, shown
     assert f"{wish.shares:.2f} at 0.490" in page
     assert "data-left=" in page
-    assert 'class="bad">0.100' in page
+    assert "→ 0.100" in page
+    assert "less than when it was made" in page
+    assert 'Edge at the limit</span><span class="value"><b class="good">' in page
+    assert "is what the risk gate judges at a yes" in page
+    assert "FAK: what is there at once, the rest is cancelled" in page
+
+
+def test_a_wish_that_the_gate_would_refuse_is_red_and_says_why_before_anybody_says_yes(
+    client: Client,
+) -> None:
+    wish = a_wish()
+    agreed = client.get(address_of(wish)).content.decode()
+    make.PredictionFactory(market=wish.market, as_of=timezone.now(), probability=0.51)
+
+    page = client.get(address_of(wish)).content.decode()
+
+    assert "The risk gate would agree now." in agreed
+    assert 'Edge at the limit</span><span class="value"><b class="bad">−0.0' in page
+    assert "The risk gate would refuse now: NO_EDGE_LEFT: a share may cost" in page
+    assert wish.approval_set.count() == 0
+
+
+def test_a_sale_speaks_of_bids_and_of_what_it_brings_whatever_was_said_when_it_was_made(
+    client: Client,
+) -> None:
+    wish = a_wish()
+    said = "EDGE_GONE: a share brings 0.5000 and is worth 0.4000 by the newest forecast"
+    TradeIntent.objects.filter(pk=wish.pk).update(
+        side="SELL", signal=None, net_edge=None, limit_price="0.45", purpose="EXIT", reason=said
+    )
+
+    page = client.get(address_of(wish)).content.decode()
+
+    for shown in ("A share brings, fee paid", "It is worth, by the forecast", "Bid down to the"):
+        assert shown in page, shown
+    assert 'Gained by selling now</span><span class="value"><b class="bad">−0.' in page
+    assert f"because {said}" in page
+    for wrong in ("offers", "Offered", "Edge at the limit</span>", "Fills now"):
+        assert wrong not in page, wrong
+
+
+def test_an_order_that_filled_nothing_is_no_success(client: Client) -> None:
+    make.OrderFactory(status="CANCELED", intent__status="EXECUTED")
+
+    page = client.get(reverse(QUEUE)).content.decode()
+
+    assert "came to nothing" in page
+    assert ">executed<" not in page
 
 
 def test_the_control_room_and_the_sidebar_lead_to_the_queue(client: Client) -> None:

@@ -58,6 +58,7 @@ class TestTerminal:
             assert shown in table, shown
         assert (row["id"], row["approvals_needed"]) == (str(wish.pk), 1)
         assert row["edge_now"] == pytest.approx(row["edge_then"], abs=1e-5)
+        assert 0 < row["edge_at_limit"] < row["edge_now"]
 
     def test_the_beginning_of_an_id_is_enough_to_approve(self, capsys: Any) -> None:
         wish = a_wish()

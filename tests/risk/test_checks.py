@@ -343,3 +343,12 @@ def test_only_an_active_state_admits_an_entry(state: State) -> None:
 def test_the_cost_of_an_unknown_fee_is_never_guessed() -> None:
     with pytest.raises(ValueError, match="unknown"):
         _ = intent(fee=None).cost
+
+
+def test_refusals_about_the_book_are_sentences_for_people() -> None:
+    gone = ask(intent(visible_depth=Decimal(0)))
+    slipped = ask(intent(expected_price=Decimal("0.52"), limit_price=Decimal("0.52")))
+
+    assert "nothing is offered at 0.5 or less any more" in {d.message for d in gone.denials}
+    (said,) = (d.message for d in slipped.denials if d.reason == DenialReason.SLIPPAGE)
+    assert said.startswith("it would fill at 0.5200 on average, 4.00 % worse than the best price")

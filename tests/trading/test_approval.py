@@ -1,5 +1,6 @@
 """A person approves where money is real; late, doubled and senseless approvals are refused."""
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -7,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.db import IntegrityError, transaction
 
+from risk.models import RiskDecision
 from tests import factories
 from tests.factories import NOW, ahead
 from tests.trading.world import (
@@ -90,6 +92,7 @@ class TestOnePerson:
 
         assert result.status == "REJECTED"
         assert result.reason.startswith("gate: ")
+        assert "MIN_SIZE: nothing is offered at 0.51 or less any more" in result.reason
         assert "DEPTH_LIMIT" in result.reason
         assert balance(Account.RESERVED) == 0
         said = result.approval_set.get(approved=False)
@@ -468,6 +471,38 @@ class TestQueue:
         assert row.depth == Decimal(5000)
         assert (row.seconds_left, row.book_age_s, row.missing) == (50, 6, 1)
         assert row.cost == balance(Account.RESERVED)
+
+    @pytest.mark.parametrize("chance", [0.7, 0.56, 0.52, 0.5])
+    def test_the_edge_at_the_limit_is_the_one_that_the_gate_judges(self, pending, ada, chance):
+        factories.QuoteFactory(market=pending.market, at=ahead(4), bid=0.48, ask=0.50)
+        factories.PredictionFactory(market=pending.market, as_of=ahead(5), probability=chance)
+
+        (row,) = waiting.queue(as_of=ahead(6))
+        result = intents.approve(pending, user=ada, reason="clear", as_of=ahead(6))
+
+        asked = RiskDecision.objects.latest("id")
+        judged = json.loads(asked.detail)["intent"]
+        fee = Decimal(judged["fee"]) / Decimal(judged["shares"])
+        worth = judged["probability"] - float(Decimal(judged["limit_price"]) + fee)
+        assert row.edge_at_limit == pytest.approx(worth, abs=2e-6)
+        assert ("NO_EDGE_LEFT" in asked.denials) == (row.edge_at_limit <= 0)
+        assert row.edge_at_limit < row.edge_now
+        assert result.status == ("APPROVED" if row.edge_at_limit > 0 else "REJECTED")
+
+    def test_a_sale_is_worth_what_it_brings_beyond_the_newest_forecast_made_before_it_or_since(
+        self, pending
+    ):
+        TradeIntent.objects.filter(pk=pending.pk).update(
+            side="SELL", signal=None, net_edge=None, limit_price=Decimal("0.45")
+        )
+
+        (row,) = waiting.queue(as_of=ahead(5))
+
+        fee = 0.49 * 0.51 * 0.04
+        assert row.net_now == pytest.approx(0.49 - fee, abs=1e-6)
+        assert row.edge_now == pytest.approx(row.net_now - row.believed, abs=1e-6)
+        assert 0.5 < row.believed < row.chance_now == 0.7
+        assert row.edge_at_limit is None
 
     def test_what_nobody_offers_any_more_has_no_edge(self, pending):
         factories.QuoteFactory(market=pending.market, at=ahead(4), bid=0.80, ask=0.82)

@@ -16,6 +16,7 @@ from config.kernel.modes import Mode
 from trading import market_data
 from trading.admin.ids import uuid_of
 from trading.approving import waiting
+from trading.core.order_states import TERMINAL
 from trading.models import Approval, TradeIntent
 
 MAY_DECIDE = "trading.add_approval"
@@ -71,6 +72,7 @@ class TradeIntentAdmin(FactAdmin):
             "title": "Approval queue",
             "rows": [{"it": row, "mine": row.said_yes(request.user.pk)} for row in rows],
             "decided": waiting.decided(limit=RECENT),
+            "ended": TERMINAL,
             "may_decide": request.user.has_perm(MAY_DECIDE),
             "offers_rehearsal": settings.ENV.mode == Mode.DEMO,
         }
@@ -94,6 +96,7 @@ class TradeIntentAdmin(FactAdmin):
             "it": found,
             "mine": found.said_yes(request.user.pk),
             "open": open_now,
+            "refusal": _refusal(found.intent) if open_now else "",
             "refused": request.method == "POST",
         }
         return render(request, "admin/trading/decide.html", context)
@@ -123,6 +126,13 @@ class TradeIntentAdmin(FactAdmin):
         if done.late:
             messages.warning(request, f"{len(done.late)} had been decided or had expired before.")
         return back
+
+
+def _refusal(intent: TradeIntent) -> str:
+    """Why the gate would say no now; "" where it would agree."""
+    from trading.approving import review  # noqa: PLC0415 - loads the decision's libraries, rarely needed
+
+    return review.would_refuse(intent, as_of=timezone.now())
 
 
 def _answer(request: HttpRequest, intent: TradeIntent, *, yes: bool, reason: str) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 
 from config.kernel.units import ZERO
 from markets import queries as market_queries
@@ -11,7 +12,8 @@ from markets.core import book as books
 from markets.core.book import Book
 from predictions.models import Prediction
 from risk import gate
-from risk.core.contracts import OrderIntent, PortfolioSnapshot
+from risk.core import checks
+from risk.core.contracts import DenialReason, OrderIntent, PortfolioSnapshot
 from risk.models import RiskDecision, RiskLimits
 from trading.approving import waiting
 from trading.books import portfolio
@@ -22,12 +24,38 @@ from trading.market_data import Refresh
 from trading.models import IntentGroup, Side, TradeIntent
 from trading.settings import TradingSettings
 
+NO_BOOK = "STALE_BOOK: the market has no book"
 SURE = 1.0
 """What a leg is worth lies in its group, and was computed there: by itself it is not judged."""
 
 
 def again(intent: TradeIntent, *, as_of: datetime) -> RiskDecision | None:
     """The gate's answer to the same order against the market of now; None without a book."""
+    asked = _question(intent, as_of=as_of)
+    return None if asked is None else gate.review(*asked, mode=intent.mode, as_of=as_of)
+
+
+def would_refuse(intent: TradeIntent, *, as_of: datetime) -> str:
+    """Why the gate would say no now, in a sentence; "" where it would agree. Records nothing.
+
+    The age of the book is left out: a yes fetches it anew.
+    """
+    asked = _question(intent, as_of=as_of)
+    if asked is None:
+        return NO_BOOK
+    verdict = checks.evaluate(*asked, RiskLimits.objects.current(as_of=as_of).as_config())
+    denials = [d for d in verdict.denials if d.reason != DenialReason.STALE_BOOK]
+    if denials:
+        return "; ".join(f"{denial.reason.value}: {denial.message}" for denial in denials)
+    if not verdict.denials and verdict.approved_shares < intent.shares:
+        return _too_few(verdict.approved_shares, intent)
+    return ""
+
+
+def _question(
+    intent: TradeIntent, *, as_of: datetime
+) -> tuple[OrderIntent, PortfolioSnapshot] | None:
+    """The order and the books as the gate is to see them; None without a book."""
     book = market_queries.latest_books([intent.market_id], as_of=as_of).get(intent.market_id)
     if book is None:
         return None
@@ -43,19 +71,23 @@ def again(intent: TradeIntent, *, as_of: datetime) -> RiskDecision | None:
     order = _order(intent, book, as_of=as_of)
     if intent.post_only:
         order = as_resting(order, waiting.side_of(book, intent))
-    return gate.review(order, snapshot, mode=intent.mode, as_of=as_of)
+    return order, snapshot
 
 
 def refusal(decision: RiskDecision | None, intent: TradeIntent) -> str:
     """Why the gate no longer agrees to the whole order, in a sentence; "" where it does."""
     if decision is None:
-        return "STALE_BOOK: the market has no book"
+        return NO_BOOK
     if decision.denials:
         told = json.loads(decision.detail)["denials"]
         return "; ".join(f"{denial['reason']}: {denial['message']}" for denial in told)
     if decision.approved_shares < intent.shares:
-        return f"the gate admits {decision.approved_shares} of {intent.shares} shares by now"
+        return _too_few(decision.approved_shares, intent)
     return ""
+
+
+def _too_few(admitted: Decimal, intent: TradeIntent) -> str:
+    return f"the gate admits {admitted:.2f} of {intent.shares:.2f} shares by now"
 
 
 def freshen(legs: Sequence[TradeIntent], refresh: Refresh, *, as_of: datetime) -> int:

@@ -11,10 +11,13 @@ from config.kernel.units import ZERO
 from markets import queries as market_queries
 from markets.core import book as books
 from markets.core.book import Book, Level, Walk
+from predictions import queries as prediction_queries
 from predictions.models import Horizon, Prediction
+from risk.core.kelly import shrink
 from trading import fee_terms
 from trading.books import portfolio
 from trading.models import Approval, Side, TradeIntent
+from trading.settings import TradingSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +30,15 @@ class Waiting:
         The most it can take from cash, fee included; a sale's proceeds at its limit.
     edge_now
         Newest forecast against the expected fill; None where nobody offers anything up to the
-        limit or nothing was forecast. A post-only order fills at its limit, without a fee.
+        limit or nothing was forecast. A post-only order fills at its limit, without a fee. Of a
+        sale: what a share brings beyond what is believed of it.
+    edge_at_limit
+        What the gate will judge at a yes: what is believed of a share less the most that it may
+        cost. None for what the gate judges otherwise: sales, legs, what was never forecast.
+    believed
+        The newest forecast, drawn towards the price as far as its own error demands.
+    net_now
+        What a share of a sale brings now, after the fee.
     price_now, offered, depth
         Average price of what would fill, shares that would at once, and dollars resting up to the
         limit.
@@ -39,6 +50,9 @@ class Waiting:
     cost: Decimal
     edge_then: float | None
     edge_now: float | None
+    edge_at_limit: float | None
+    believed: float | None
+    net_now: float | None
     chance_then: float | None
     chance_now: float | None
     price_now: Decimal | None
@@ -64,6 +78,16 @@ class Waiting:
         if self.edge_now is None or self.edge_then is None:
             return self.edge_now is None
         return self.edge_now < self.edge_then
+
+    @property
+    def sells(self) -> bool:
+        """Whether it gives shares up."""
+        return self.intent.side == Side.SELL
+
+    @property
+    def nothing_there(self) -> bool:
+        """Whether nobody stands within the limit, so that nothing would fill."""
+        return not self.intent.post_only and self.price_now is None
 
     def said_yes(self, user_id: int | None) -> bool:
         """Whether this person approved it before."""
@@ -97,7 +121,8 @@ def looked_at(rows: QuerySet[TradeIntent], *, as_of: datetime) -> list[Waiting]:
     )
     markets = list({intent.market_id for intent in found})
     latest = market_queries.latest_books(markets, as_of=as_of)
-    forecasts = newest_forecasts(found, as_of=as_of)
+    forecasts = _of_sales(found, as_of=as_of) | newest_forecasts(found, as_of=as_of)
+    prior_sigma = TradingSettings.objects.current(as_of=as_of).prior_sigma
     held = portfolio.reservations(intent.pk for intent in found)
     return [
         _waiting(
@@ -105,6 +130,7 @@ def looked_at(rows: QuerySet[TradeIntent], *, as_of: datetime) -> list[Waiting]:
             latest.get(intent.market_id),
             forecasts.get(intent.market_id),
             held.get(intent.pk),
+            prior_sigma=prior_sigma,
             as_of=as_of,
         )
         for intent in found
@@ -123,6 +149,12 @@ def newest_forecasts(intents: Sequence[TradeIntent], *, as_of: datetime) -> dict
         price__isnull=False,
     ).order_by("as_of")
     return known | {row.market_id: row for row in since.defer("vector", "corrections")}
+
+
+def _of_sales(intents: Sequence[TradeIntent], *, as_of: datetime) -> dict[int, Prediction]:
+    """Market key → the newest forecast of what is to be sold: a sale stands on none of its own."""
+    sold = [intent.market_id for intent in intents if intent.side == Side.SELL]
+    return prediction_queries.latest(sold, as_of=as_of) if sold else {}
 
 
 def within(book: Book, intent: TradeIntent) -> tuple[Level, ...]:
@@ -148,17 +180,22 @@ def _waiting(
     forecast: Prediction | None,
     held: Decimal | None,
     *,
+    prior_sigma: float,
     as_of: datetime,
 ) -> Waiting:
     side = None if book is None else side_of(book, intent)
     near = () if side is None else within(side, intent)
     fill = None if side is None else _fill(side, intent)
-    chance = None if forecast is None else _chance(forecast, intent)
+    chance = None if forecast is None else _chance(forecast.probability, intent)
+    believed = None if forecast is None else _believed(forecast, intent, prior_sigma)
     return Waiting(
         intent=intent,
         cost=held or intent.shares * intent.limit_price,
         edge_then=intent.net_edge,
-        edge_now=_edge(intent, fill, chance),
+        edge_now=_edge(intent, fill, believed if intent.side == Side.SELL else chance),
+        edge_at_limit=_edge_at_limit(intent, believed),
+        believed=believed,
+        net_now=_edge(intent, fill, 0.0) if intent.side == Side.SELL else None,
         chance_then=None if intent.signal is None else intent.signal.probability,
         chance_now=chance,
         price_now=None if fill is None else fill.average,
@@ -175,9 +212,26 @@ def _fill(side: Book, intent: TradeIntent) -> Walk:
     return books.walk(side, buy=buys, shares=intent.shares, limit=intent.limit_price)
 
 
-def _chance(forecast: Prediction, intent: TradeIntent) -> float:
-    second = intent.outcome.index == 1
-    return float(1 - forecast.probability if second else forecast.probability)
+def _chance(first: float, intent: TradeIntent) -> float:
+    """Of the outcome traded, from that of the market's outcome 0."""
+    return float(1 - first if intent.outcome.index == 1 else first)
+
+
+def _believed(forecast: Prediction, intent: TradeIntent, prior_sigma: float) -> float:
+    """What sizing and the gate believe of the outcome traded."""
+    price = forecast.probability if forecast.price is None else forecast.price
+    first = shrink(forecast.probability, price, sigma=forecast.sigma, prior_sigma=prior_sigma)
+    return _chance(first, intent)
+
+
+def _edge_at_limit(intent: TradeIntent, believed: float | None) -> float | None:
+    """What the gate compares with zero: a purchase at the worst price that it may pay."""
+    if believed is None or intent.signal is None or intent.side == Side.SELL:
+        return None
+    fee = fee_of(intent, intent.shares, intent.limit_price)
+    if fee is None:
+        return None
+    return believed - float(intent.limit_price) - float(fee / intent.shares)
 
 
 def _edge(intent: TradeIntent, fill: Walk | None, chance: float | None) -> float | None:

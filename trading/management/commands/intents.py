@@ -164,6 +164,7 @@ def _row(it: Waiting) -> dict[str, Any]:
         "cost_at_most": it.cost,
         "edge_then": it.edge_then,
         "edge_now": it.edge_now,
+        "edge_at_limit": it.edge_at_limit,
         "depth": it.depth,
         "seconds_left": round(it.seconds_left, 1),
         "approvals": len(it.yeses),
