@@ -5,6 +5,7 @@ Simulated payouts are booked here at once; those of a wallet on the chain are ca
 both: the payout waits for a sale that is on its way.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -67,12 +68,17 @@ def book(
     shares: Decimal,
     dollars: Decimal,
     as_of: datetime,
+    row: Redemption | None = None,
     transaction_hash: str = "",
     reason: str = "",
 ) -> bool:
-    """Turn shares of a locked position into dollars that are there; ends its open redemption."""
-    row = open_row(position, as_of=as_of)
-    Redemption.objects.filter(pk=row.pk).update(
+    """Turn shares of a locked position into dollars that are there; ends its open redemption.
+
+    That is `row`, where the caller has read it under the lock.
+    """
+    row = row or open_row(position, as_of=as_of)
+    _write(
+        row,
         status=Redemption.Status.PAID,
         shares=shares,
         payout=dollars,
@@ -81,7 +87,6 @@ def book(
         reason=reason,
         next_attempt_at=None,
     )
-    row.refresh_from_db()
     fills.pay_out(position, row, as_of=as_of)
     figures = {"mode": position.mode, "market": position.market_id}
     audit.record(
@@ -115,52 +120,111 @@ def _locked(position_id: int) -> Position:
     return found
 
 
+def _write(row: Redemption, **values: object) -> None:
+    """Change a redemption that nobody else can change now, and the object in hand with it."""
+    Redemption.objects.filter(pk=row.pk).update(**values)
+    for name, value in values.items():
+        setattr(row, name, value)
+
+
 def open_row(position: Position, *, as_of: datetime) -> Redemption:
     """The redemption of a position that is not finished; a new one where there is none."""
-    owner = {"mode": position.mode, "wallet": position.wallet, "market_id": position.market_id}
-    rows = Redemption.objects.filter(**owner)
+    rows = Redemption.objects.filter(
+        mode=position.mode, wallet=position.wallet, market_id=position.market_id
+    )
     standing: Redemption | None = rows.filter(
         outcome_id=position.outcome_id, status__in=OPEN
     ).first()
     if standing is not None:
         return standing
-    key = f"redeem:{position.mode}:{position.wallet}:{position.market_id}:{rows.count() + 1}"
-    return Redemption.objects.create(
-        **owner,
+    made = _next_row(position, rows.count(), as_of=as_of)
+    made.save(force_insert=True)
+    return made
+
+
+def _next_row(position: Position, before: int, *, as_of: datetime) -> Redemption:
+    """A redemption to be stored, after so many `before` it in the position's market."""
+    ledger = f"{position.mode}:{position.wallet}:{position.market_id}"
+    return Redemption(
+        mode=position.mode,
+        wallet=position.wallet,
+        market_id=position.market_id,
         outcome_id=position.outcome_id,
-        key=key,
+        key=f"redeem:{ledger}:{before + 1}",
         shares=position.shares,
         payout=ZERO,
         created_at=as_of,
     )
 
 
+Amount = tuple[Position, Decimal, Decimal]
+"""A position, its shares that are redeemed, and the dollars which that pays."""
+
+
 @transaction.atomic(durable=True)
 def note_sent(
-    amounts: Sequence[tuple[Position, Decimal, Decimal]],
-    *,
-    look_again_at: datetime,
-    as_of: datetime,
-) -> list[Redemption]:
-    """Write down that these positions are about to be redeemed: shares and payout of each.
+    groups: Sequence[Sequence[Amount]], *, look_again_at: datetime, as_of: datetime
+) -> list[list[Redemption]]:
+    """Write down that the positions of each group are about to be redeemed by one call.
 
-    Returns nothing, and writes nothing, where a sale of one of them was claimed meanwhile.
+    Nothing is written for a group, and its place in the answer is empty, where a sale of one of
+    its positions was claimed or filled meanwhile. As many queries for many groups as for one.
     """
-    held = [_locked(position.pk) for position, _shares, _dollars in amounts]
-    if any(_is_being_sold(position) for position in held):
+    amounts = [amount for group in groups for amount in group]
+    if not amounts:
         return []
-    rows = []
-    for position, (_read, shares, dollars) in zip(held, amounts, strict=True):
-        row = open_row(position, as_of=as_of)
-        Redemption.objects.filter(pk=row.pk).update(
-            status=Redemption.Status.SENT,
-            shares=shares,
-            payout=dollars,
-            next_attempt_at=look_again_at,
-        )
-        row.refresh_from_db()
-        rows.append(row)
-    return rows
+    asked = amounts[0][0]
+    locks.hold(f"portfolio:{asked.mode}")
+    keys = [position.pk for position, _shares, _dollars in amounts]
+    locked = Position.objects.select_for_update(of=("self",)).filter(pk__in=keys)
+    held = dict(locked.order_by("pk").values_list("pk", "shares"))
+    outcomes = [position.outcome_id for position, _shares, _dollars in amounts]
+    sold = sales(asked.mode, asked.wallet).filter(outcome_id__in=outcomes)
+    being_sold = set(sold.values_list("outcome_id", flat=True))
+    stay = [
+        all(p.outcome_id not in being_sold and held[p.pk] >= shares for p, shares, _ in group)
+        for group in groups
+    ]
+    rows = _noted(
+        [amount for group, stays in zip(groups, stay, strict=True) if stays for amount in group],
+        look_again_at=look_again_at,
+        as_of=as_of,
+    )
+    return [
+        [rows[position.pk] for position, _shares, _dollars in group] if stays else []
+        for group, stays in zip(groups, stay, strict=True)
+    ]
+
+
+def _noted(
+    amounts: Sequence[Amount], *, look_again_at: datetime, as_of: datetime
+) -> dict[int, Redemption]:
+    """Position → its redemption, which says SENT from now on; the rows it lacks are made."""
+    if not amounts:
+        return {}
+    owner = {"mode": amounts[0][0].mode, "wallet": amounts[0][0].wallet}
+    before: dict[int, list[Redemption]] = defaultdict(list)
+    markets = {position.market_id for position, _shares, _dollars in amounts}
+    for row in Redemption.objects.filter(**owner, market_id__in=markets):
+        before[row.market_id].append(row)
+    found: dict[int, Redemption] = {}
+    changed: list[Redemption] = []
+    made: list[Redemption] = []
+    for position, shares, dollars in amounts:
+        known = before[position.market_id]
+        standing = [r for r in known if r.outcome_id == position.outcome_id and r.status in OPEN]
+        row = standing[0] if standing else _next_row(position, len(known), as_of=as_of)
+        row.status, row.next_attempt_at = Redemption.Status.SENT, look_again_at
+        row.shares, row.payout = shares, dollars
+        found[position.pk] = row
+        if standing:
+            changed.append(row)
+        else:
+            known.append(row)
+            made.append(row)
+    Redemption.objects.bulk_update(changed, ["status", "next_attempt_at", "shares", "payout"])
+    Redemption.objects.bulk_create(made)
+    return found
 
 
 @transaction.atomic(durable=True)
@@ -171,13 +235,13 @@ def put_off(
     rows = []
     for position in held:
         row = open_row(_locked(position.pk), as_of=as_of)
-        Redemption.objects.filter(pk=row.pk).update(
+        _write(
+            row,
             status=Redemption.Status.PENDING,
             attempts=row.attempts + 1,
             reason=reason[:400],
             next_attempt_at=until,
         )
-        row.refresh_from_db()
         rows.append(row)
     log.warning("redemption.put_off", reason=reason, positions=[p.pk for p in held])
     return rows
@@ -236,16 +300,22 @@ def pay(
     Shares that arrived after the redemption was sent stay held; less than `dust` does not.
     """
     booked = 0
-    for row, dollars in amounts:
-        held = Position.objects.get(mode=row.mode, wallet=row.wallet, outcome=row.outcome)
-        position = _locked(held.pk)
-        if position.shares <= ZERO or not Redemption.objects.filter(pk=row.pk, status__in=OPEN):
-            give_up(row, reason="nothing is held any more")
+    for told, dollars in amounts:
+        locks.hold(f"portfolio:{told.mode}")
+        position: Position = (
+            Position.objects.select_for_update(of=("self",))
+            .select_related("outcome")
+            .get(mode=told.mode, wallet=told.wallet, outcome=told.outcome_id)
+        )
+        row = Redemption.objects.filter(pk=told.pk, status__in=OPEN).first()
+        if position.shares <= ZERO or row is None:
+            give_up(told, reason="nothing is held any more")
             continue
         left = position.shares - row.shares
         shares = row.shares if left >= dust else position.shares
         book(
             position,
+            row=row,
             shares=shares,
             dollars=dollars,
             transaction_hash=transaction_hash,

@@ -16,7 +16,7 @@ import structlog
 from django.db.models import Q, QuerySet
 
 from config.kernel import audit
-from config.kernel.units import ZERO, to_micro
+from config.kernel.units import ZERO
 from markets.models import Market
 from markets.models import Protocol as MarketProtocol
 from trading.core.redemption import (
@@ -25,12 +25,12 @@ from trading.core.redemption import (
     NotRedeemable,
     back_off,
     contradicts,
-    redeem_call,
     shared_out,
 )
 from trading.core.settlement import payout as payout_of
 from trading.models import Position, Redemption
 from trading.redeeming import redeem
+from trading.redeeming.holdings import ContractCall, Holding
 from trading.redeeming.redeem_proof import Holdings, Proofs
 from trading.redeeming.transactions import Progress, Sender, Standing
 from trading.settings import ChainSettings, ReconciliationSettings
@@ -63,35 +63,6 @@ def run(mode: str, wallet: str, chain: Holdings, sender: Sender, *, as_of: datet
     desk.settle()
     desk.start()
     return desk.turn
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Holding:
-    """A position, what one share pays, and how many shares the chain knows."""
-
-    position: Position
-    per_share: Decimal
-    on_chain: Decimal
-    attempts: int
-
-    @property
-    def index(self) -> int:
-        return int(self.position.outcome.index)
-
-    @property
-    def token(self) -> str:
-        return str(self.position.outcome.asset_id)
-
-    @property
-    def shares(self) -> Decimal:
-        """What a redemption now turns into dollars and the books know."""
-        held: Decimal = min(self.on_chain, self.position.shares)
-        return held
-
-    @property
-    def dollars(self) -> Decimal:
-        """What that pays."""
-        return payout_of(self.shares, self.per_share)
 
 
 @dataclass(kw_only=True)
@@ -207,8 +178,9 @@ class _Desk:
     def _chunk(self, keys: Sequence[int], room: int) -> int:
         """Read what the chain says of these markets at once, then act; returns the room left."""
         by_market: dict[int, list[Position]] = defaultdict(list)
-        rows = self._due().filter(market_id__in=keys)
-        for position in rows.select_related("outcome", "market__resolution").order_by("pk"):
+        rows = self._due().filter(market_id__in=keys).order_by("pk")
+        related = rows.select_related("outcome", "market__resolution")
+        for position in related.prefetch_related("market__outcomes"):
             by_market[position.market_id].append(position)
         conditions = {}
         for key, held in by_market.items():
@@ -219,24 +191,29 @@ class _Desk:
         pays = self.chain.payouts(list(conditions.values()))
         tokens = [str(p.outcome.asset_id) for key in conditions for p in by_market[key]]
         shares = self.chain.shares(tokens) if tokens else {}
-        missing: list[_Holding] = []
+        attempts = self._attempts([p for key in conditions for p in by_market[key]])
+        missing: list[Holding] = []
+        calls: list[ContractCall] = []
         for key, condition in conditions.items():
             paid = pays.get(condition.condition_id)
             if paid is None:
                 self.turn.waiting += len(by_market[key])
                 continue
-            found = self._judged(by_market[key], paid, shares)
+            found = self._judged(by_market[key], paid, shares, attempts)
             missing += [holding for holding in found if holding.on_chain == ZERO]
-            room -= self._send([h for h in found if h.on_chain > ZERO], condition, room)
+            calls += self._calls([h for h in found if h.on_chain > ZERO], condition)
+        calls = calls[: max(room, 0)]
+        self._send(calls)
         self._redeemed_elsewhere(missing)
-        return room
+        return room - len(calls)
 
     def _judged(
         self,
         held: Sequence[Position],
         paid: tuple[Decimal, Decimal],
         shares: dict[str, Decimal],
-    ) -> list[_Holding]:
+        attempts: dict[int | None, int],
+    ) -> list[Holding]:
         """Holdings that pay; worthless ones are closed, contradicted and short ones put off."""
         told = held[0].market.resolution
         if contradicts(paid, (told.payout_0, told.payout_1)):
@@ -246,9 +223,8 @@ class _Desk:
             )
             self._put_off(held, reason, tell=True)
             return []
-        attempts = self._attempts(held)
         found = [
-            _Holding(
+            Holding(
                 position=position,
                 per_share=paid[position.outcome.index],
                 on_chain=shares[str(position.outcome.asset_id)],
@@ -274,53 +250,49 @@ class _Desk:
         """Close a holding that lost: burning its shares would only cost gas."""
         self.turn.worthless += redeem.write_off(position, as_of=self.as_of)
 
-    def _send(self, found: Sequence[_Holding], condition: Condition, room: int) -> int:
-        """Redeem holdings of one condition; returns how many calls were made."""
-        ready = [h for h in found if not self._is_short(h)]
-        if len(ready) < len(found):
+    def _calls(self, found: Sequence[Holding], condition: Condition) -> list[ContractCall]:
+        """The calls that redeem holdings of one condition; short ones are put off."""
+        if any(self._is_short(holding) for holding in found):
             self._put_off(
                 [h.position for h in found],
                 "fewer shares are on the chain than in the books: "
                 + ", ".join(f"{h.on_chain} of {h.position.shares}" for h in found),
             )
-            return 0
-        ready.sort(key=lambda holding: holding.index)
+            return []
+        ready = sorted(found, key=lambda holding: holding.index)
         groups = [[h] for h in ready] if condition.protocol == V2 else [ready]
-        groups = [group for group in groups if group][: max(room, 0)]
-        for group in groups:
-            self._send_one(group, condition)
-        return len(groups)
+        return [ContractCall(condition=condition, group=tuple(group)) for group in groups if group]
 
-    def _is_short(self, holding: _Holding) -> bool:
+    def _is_short(self, holding: Holding) -> bool:
         """Whether shares are still missing; after some waiting what is there is taken."""
         missing = holding.position.shares - holding.on_chain
         return missing >= self.dust and holding.attempts < self.config.redeem_alert_after
 
-    def _send_one(self, group: Sequence[_Holding], condition: Condition) -> None:
-        rows = redeem.note_sent(
-            [(h.position, h.shares, h.dollars) for h in group],
+    def _send(self, calls: Sequence[ContractCall]) -> None:
+        """Note all of them first, in one transaction; then each is an act of its own."""
+        noted = redeem.note_sent(
+            [[(h.position, h.shares, h.dollars) for h in call.group] for call in calls],
             look_again_at=self.as_of + self.retry,
             as_of=self.as_of,
         )
-        if not rows:
-            self.turn.waiting += len(group)
-            return
-        call = redeem_call(
-            condition,
-            held=[h.index for h in group],
-            shares=[to_micro(h.on_chain) for h in group] if condition.protocol == V2 else (),
-        )
+        for call, rows in zip(calls, noted, strict=True):
+            if rows:
+                self._send_one(call, rows)
+            else:
+                self.turn.waiting += len(call.group)
+
+    def _send_one(self, call: ContractCall, rows: Sequence[Redemption]) -> None:
         try:
-            self.sender.start(_purpose(rows[0]), call, as_of=self.as_of)
+            self.sender.start(_purpose(rows[0]), call.on_chain(), as_of=self.as_of)
         except Rejected as refused:
-            self._put_off([h.position for h in group], str(refused))
+            self._put_off([h.position for h in call.group], str(refused))
             return
         except (Unsent, OutcomeUnknown) as silent:
             # The row says SENT: the next turn finds out whether anything was signed for it.
             log.warning("redemption.unanswered", key=rows[0].key, reason=str(silent))
-        self.turn.sent += len(group)
+        self.turn.sent += len(call.group)
 
-    def _redeemed_elsewhere(self, missing: Sequence[_Holding]) -> None:
+    def _redeemed_elsewhere(self, missing: Sequence[Holding]) -> None:
         """Book holdings that left the chain with their payout; the others stay open."""
         if not missing:
             return
