@@ -9,7 +9,7 @@ from tests.factories import NOW, ahead
 from tests.trading.world import SilentVenue, nobody_answers, traded
 from trading.adapters.paper import Paper
 from trading.books import inventory, portfolio
-from trading.models import Order, Position, Settlement, TradeIntent
+from trading.models import Order, Position, Redemption, Settlement, TradeIntent
 from trading.orders import sending, submit
 from trading.venue import Rejected
 
@@ -82,6 +82,29 @@ def test_shares_that_are_not_settled_are_nobodys_to_sell(held):
     assert the_answers(asks) == {held.shares}
     with pytest.raises(Rejected, match="are free"):
         venue.place(sending.ticket(order), as_of=NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "free"), [("SENT", 0), ("PENDING", 1), ("PAID", 1), ("FAILED", 1)]
+)
+def test_what_is_being_redeemed_is_nobodys_to_sell(held, status, free):
+    """The call burns whatever the wallet has of the outcome when it is mined."""
+    Redemption.objects.create(
+        key="redeem:1",
+        mode=held.mode,
+        wallet=held.wallet,
+        market=held.market,
+        outcome=held.outcome,
+        shares=held.shares - 1,
+        payout=held.shares,
+        status=status,
+        created_at=NOW,
+        paid_at=NOW if status == "PAID" else None,
+    )
+    asks = a_sale(held, "1", status="APPROVED")
+
+    assert the_answers(asks) == {held.shares * free}
+    assert (submit.claim(asks.pk, as_of=NOW) is None) == (free == 0)
 
 
 def test_who_asks_does_not_stand_in_its_own_way(held):

@@ -7,7 +7,7 @@ from uuid import UUID
 from config.kernel.units import ZERO
 from trading.books import settlements
 from trading.core.order_states import IN_FLIGHT
-from trading.models import Order, Position, Side, TradeIntent
+from trading.models import Order, Position, Redemption, Side, TradeIntent
 
 
 def free(mode: str, *, without: UUID | None = None) -> dict[int, Decimal]:
@@ -15,13 +15,17 @@ def free(mode: str, *, without: UUID | None = None) -> dict[int, Decimal]:
 
     `without` leaves one intent and its order out: the one that asks. Open intents promise what they
     would sell, orders on their way what is not sold yet; what is bought and not settled is ours on
-    paper, and cannot be delivered.
+    paper, and cannot be delivered. Of an outcome that is being redeemed nothing is free: the call
+    burns what the wallet has when it is mined.
     """
+    redeemed = _being_redeemed(mode)
     promised = _promised(mode, without=without)
     unsettled = settlements.settling(mode)
     held = Position.objects.filter(mode=mode, shares__gt=ZERO)
     return {
-        pk: max(shares - promised[wallet, outcome] - unsettled.get(pk, ZERO), ZERO)
+        pk: ZERO
+        if (wallet, outcome) in redeemed
+        else max(shares - promised[wallet, outcome] - unsettled.get(pk, ZERO), ZERO)
         for pk, wallet, outcome, shares in held.values_list("pk", "wallet", "outcome_id", "shares")
     }
 
@@ -34,6 +38,12 @@ def free_for(intent: TradeIntent) -> Decimal:
     if position is None:
         return ZERO
     return free(intent.mode, without=intent.pk).get(position.pk, ZERO)
+
+
+def _being_redeemed(mode: str) -> set[tuple[str, int | None]]:
+    """Wallet and outcome of every redemption that may be carried out at any moment."""
+    sent = Redemption.objects.filter(mode=mode, status=Redemption.Status.SENT)
+    return set(sent.values_list("wallet", "outcome_id"))
 
 
 def _promised(mode: str, *, without: UUID | None) -> dict[tuple[str, int], Decimal]:
