@@ -8,6 +8,7 @@ from io import StringIO
 from shutil import get_terminal_size
 from typing import Any
 
+from django.conf import settings
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -16,6 +17,21 @@ NOTHING = "–"
 NARROWEST, UNBOUND = 100, 160
 """Columns: the least that a table is given, and what it is given where nobody looks at it."""
 CENT, FINEST = Decimal("0.01"), Decimal("0.0001")
+
+
+def here() -> str:
+    """Which installation a command acts on: its folder, or its database where that is a server's.
+
+    The first line of whatever changes or counts something: a mistyped folder is seen at once.
+    """
+    env = settings.ENV
+    if env.database.vendor == "sqlite":
+        return f"Installation: {env.database.name}"
+    server = f"{env.database.host or 'this machine'}{':' if env.database.port else ''}"
+    return (
+        f"Installation: database {env.database.name} on {server}{env.database.port}, "
+        f"state folder {env.state_dir}"
+    )
 
 
 def table(

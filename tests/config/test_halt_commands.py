@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+import manage
 from config.env import ROOT
 from config.kernel.models import DomainEvent
 from config.management.commands import resume
 from risk import halts
 from risk.models import Halt, TradingState
 from tests.factories import HaltFactory, MarketFactory
+
+DJANGOS = {"changepassword", "createsuperuser"}
 
 pytestmark = pytest.mark.django_db
 
@@ -181,12 +185,85 @@ def test_the_reason_of_a_repeated_halt_is_kept_in_the_audit_trail() -> None:
 
 @pytest.mark.process
 @pytest.mark.timeout(120)
-def test_an_empty_database_is_made_ready_on_first_use(tmp_path: Path) -> None:
-    done = first_use(tmp_path, DJANGO_SETTINGS_MODULE="config.settings.dev")
+def test_a_mistyped_folder_gets_no_installation_and_no_file(tmp_path: Path) -> None:
+    mistyped = tmp_path / "vra"
+
+    done = first_use(mistyped, DJANGO_SETTINGS_MODULE="config.settings.dev")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"oddsmith: there is no installation in {mistyped}")
+    assert "manage.py up" in done.stderr
+    assert not mistyped.exists()
+
+
+def test_every_command_begins_an_installation_or_acts_on_one_or_needs_none() -> None:
+    found = {path.stem for path in ROOT.glob("*/management/commands/[!_]*.py")}
+    kinds = (manage.BRING_CONTENT, manage.ACT_ON_ONE - DJANGOS, manage.NEED_NONE)
+
+    assert sum(map(len, kinds)) == len(set().union(*kinds))
+    assert set().union(*kinds) == found
+
+
+@pytest.mark.process
+@pytest.mark.timeout(120)
+def test_what_brings_content_makes_its_database_ready_on_first_use(tmp_path: Path) -> None:
+    done = first_use(
+        tmp_path,
+        "train",
+        DJANGO_SETTINGS_MODULE="config.settings.dev",
+    )
+
+    assert done.stderr.startswith("oddsmith: first use")
+    assert (tmp_path / "oddsmith.sqlite3").exists()
+
+
+@pytest.mark.process
+@pytest.mark.timeout(120)
+def test_without_a_database_a_halt_is_the_file_that_every_process_asks(tmp_path: Path) -> None:
+    away = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+
+    done = first_use(tmp_path, DJANGO_SETTINGS_MODULE="config.settings.dev", **away)
+    milder = first_use(
+        tmp_path,
+        "halt",
+        "--reason=x",
+        "--state=REDUCING",
+        DJANGO_SETTINGS_MODULE="config.settings.dev",
+        **away,
+    )
 
     assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith("oddsmith: first use")
-    assert "Halt 1" in done.stdout
+    first, second = done.stdout.splitlines()
+    assert first == f"Installation: database none on 127.0.0.1:1, state folder {tmp_path}"
+    assert second.startswith("The database does not answer")
+    assert (tmp_path / "HALT").read_text().endswith("UTC: x\n")
+    assert milder.returncode == 1
+    assert "only everything can be halted" in milder.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["halt", "--reason=x"],
+        ["resume", "--all", "--reason=x"],
+        ["intents", "list"],
+        ["reconcile"],
+        ["redeem"],
+        ["rebuild"],
+        ["report"],
+    ],
+    ids=lambda line: line[0],
+)
+def test_the_first_line_names_the_installation_and_json_has_no_such_line(
+    line: list[str], capsys: Any
+) -> None:
+    call_command(*line)
+    said = capsys.readouterr().out
+    call_command(*line, "--json")
+
+    assert said.startswith("Installation: ")
+    assert settings.ENV.database.name in said.splitlines()[0]
+    json.loads(capsys.readouterr().out)
 
 
 @pytest.mark.process
@@ -200,10 +277,10 @@ def test_in_production_an_empty_database_gets_one_line(tmp_path: Path) -> None:
     assert "migrate" in done.stderr
 
 
-def first_use(state: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+def first_use(state: Path, *line: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     own = {"STATE_DIR": str(state), "DATABASE_URL": "", "REDIS_URL": ""}
     return subprocess.run(
-        [sys.executable, "manage.py", "halt", "--reason=x"],
+        [sys.executable, "manage.py", *(line or ("halt", "--reason=x"))],
         cwd=ROOT,
         env=os.environ | own | environment,
         capture_output=True,

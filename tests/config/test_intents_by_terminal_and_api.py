@@ -76,6 +76,7 @@ class TestTerminal:
 
         with pytest.raises(CommandError, match="can no longer be decided") as late:
             by_ada("approve", str(wish.pk))
+        capsys.readouterr()
         call_command("intents", "list", "--all", "--json")
 
         assert late.value.returncode == 1

@@ -1,6 +1,7 @@
 """`rebuild` and `reconcile` at the prompt: what they print, and how they end."""
 
 import json
+import re
 from dataclasses import replace
 from decimal import Decimal
 from io import StringIO
@@ -77,6 +78,8 @@ def test_reconcile_prints_the_difference_in_cents_and_ends_with_one_on_drift(ven
     code, text = run("reconcile")
     assert code == 0
     assert "agreed at" in text
+    assert "None" not in text
+    assert re.search(r"cash by its transfers  +\$[\d,]+\.\d\d\d?\d?  +\$[\d,]+\.\d", text), text
     LedgerBalance.objects.update(cash=1, external=-1, reserved=0, positions=0)
 
     code, text = run("reconcile", "--json")

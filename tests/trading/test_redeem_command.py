@@ -1,6 +1,7 @@
 """`manage.py redeem` tells what is due and paid, and pays what is simulated."""
 
 import json
+import re
 from io import StringIO
 
 import pytest
@@ -55,3 +56,12 @@ def test_payouts_of_a_wallet_are_left_to_the_guard():
 
     assert "live_guard" in said()
     assert not Redemption.objects.exists()
+
+
+@pytest.mark.usefixtures("won")
+def test_people_read_dollars_and_times_as_everywhere():
+    text = said()
+
+    row = next(line for line in text.splitlines() if line.startswith("DUE"))
+    assert re.search(r"  \$\d+\.\d\d  2026-\d\d-\d\d \d\d:\d\d:\d\d  ", row), row
+    assert not re.search(r"\d\.\d{6}|\d\dT\d\d", text)

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from config.kernel import locks
+from config.kernel import locks, terminal
 from config.kernel.modes import GUARDED
 from config.kernel.units import ZERO
 from trading.books import ledger, rebuild
@@ -29,6 +29,10 @@ class Line:
     cents: str
     explained: bool
     verdict: str
+
+    def shown(self, amount: Decimal | None) -> str:
+        """An amount of it for people: dollars where cents can differ, else shares."""
+        return terminal.dollars(amount) if self.cents else terminal.shares(amount)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
-from rich.console import Console
 from rich.table import Table
 
+from config.kernel import terminal
 from config.pages.words import phrase, plain
 from config.templatetags.figures import age
 from markets import diagnosis
@@ -57,11 +57,7 @@ class Command(BaseCommand):
         self._print(_rules(judged), f"Universe: {PROFILES[profile]}. The market is {verdict}")
 
     def _print(self, *parts: Any) -> None:
-        console = Console(width=110)
-        with console.capture() as text:
-            for part in parts:
-                console.print(part)
-        self.stdout.write(text.get())
+        self.stdout.write(terminal.text(*parts))
 
 
 def _funnel(found: Diagnosis) -> list[Any]:

@@ -8,10 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from rich.console import Console
-from rich.table import Table
 
 from config import health
+from config.kernel import terminal
 from config.pages.words import STAGES, plain
 from config.templatetags.figures import age
 from trading import queries
@@ -35,17 +34,13 @@ class Command(BaseCommand):
             body = {"since": since.isoformat(), "as_of": now.isoformat(), "funnel": counts}
             self.stdout.write(json.dumps(body, indent=2))
             return
-        table = Table(box=None, pad_edge=False)
-        for heading in ("Stage", "Reason", "Count", "Of"):
-            table.add_column(heading, justify="right" if heading == "Count" else "left")
+        shown = []
         for stage, reason, count in rows:
             unit = queries.UNITS[stage]
             of = f"{unit} now" if unit == queries.MARKETS else f"{unit}, {span(since, now)}"
-            table.add_row(STAGES[stage], plain(reason) if reason else "", f"{count:,}", of)
-        console = Console()
-        with console.capture() as text:
-            console.print(table)
-        self.stdout.write(text.get())
+            shown.append((STAGES[stage], plain(reason) if reason else "", f"{count:,}", of))
+        headings = ("Stage", "Reason", "Count", "Of")
+        self.stdout.write(terminal.text(terminal.table(headings, shown, right=("Count",))))
 
 
 def span(since: datetime, until: datetime) -> str:

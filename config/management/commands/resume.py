@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
+from config.kernel import terminal
 from risk import halts
 from risk.models import Halt
 
@@ -61,6 +62,7 @@ class Command(BaseCommand):
             ids = [halt.pk for halt in chosen]
             self.stdout.write(json.dumps({"released": ids, "still_stopping": still}))
             return
+        self.stdout.write(terminal.here())
         for halt in chosen:
             self.stdout.write(f"Released halt {halt.pk}: {halt}")
         for what in still:

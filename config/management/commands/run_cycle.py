@@ -7,10 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
-from rich.console import Console
-from rich.table import Table
 
 from config import cycle
+from config.kernel import terminal
 
 
 class Command(BaseCommand):
@@ -39,11 +38,12 @@ class Command(BaseCommand):
             raise SystemExit(1)
 
     def _table(self, report: Mapping[str, Any]) -> None:
-        table = Table("stage", "what", "result", title="one cycle")
-        for stage, result in report.items():
-            for what, value in _rows(_plain(result)):
-                table.add_row(stage, what, str(value))
-        Console(file=self.stdout, width=100).print(table)  # type: ignore[arg-type]
+        rows = [
+            (stage, what, str(value))
+            for stage, result in report.items()
+            for what, value in _rows(_plain(result))
+        ]
+        self.stdout.write(terminal.text(terminal.table(("Stage", "What", "Result"), rows)))
 
 
 def _failed(result: Any) -> bool:

@@ -6,9 +6,8 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
-from rich.console import Console
-from rich.table import Table
 
+from config.kernel import terminal
 from trading import market_data
 from trading.approving import intents, waiting
 from trading.approving.waiting import Waiting
@@ -17,6 +16,14 @@ from trading.models import TradeIntent
 SHOWN = 8
 """Digits of an id in the list; any unambiguous beginning names an intent."""
 MOST = 50
+HEADINGS = (
+    "Id", "Left", "Status", "What", "At most", "Edge at limit", "Then", "Now", "Yes", "Market",
+)  # fmt: skip
+FIGURES = ("Id", "Left", "At most", "Edge at limit", "Then", "Now", "Yes")
+LEGEND = (
+    "Edge at limit: what the risk gate judges at a yes; it must be above zero. Then, now: the "
+    "forecast against the price of its day."
+)
 MAY_DECIDE = "trading.add_approval"
 
 
@@ -46,6 +53,8 @@ class Command(BaseCommand):
             said.add_argument("--json", action="store_true", dest="as_json")
 
     def handle(self, **options: Any) -> None:
+        if not options["as_json"]:
+            self.stdout.write(terminal.here())
         if options["verb"] == "list":
             self._list(everything=options["all"], as_json=options["as_json"])
             return
@@ -71,10 +80,10 @@ class Command(BaseCommand):
         if not found:
             self.stdout.write("Nothing waits for a person.")
             return
-        console = Console(width=140)
-        with console.capture() as text:
-            console.print(_table(found))
-        self.stdout.write(text.get())
+        self.stdout.write(
+            terminal.text(terminal.table(HEADINGS, map(_cells, found), right=FIGURES))
+        )
+        self.stdout.write(LEGEND)
 
     def _approve(self, intent: TradeIntent, person: Any, options: dict[str, Any]) -> None:
         try:
@@ -174,28 +183,21 @@ def _row(it: Waiting) -> dict[str, Any]:
     }
 
 
-def _table(found: list[Waiting]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading, right in (
-        ("Id", False), ("Left", True), ("Status", False), ("What", False), ("At most", True),
-        ("Edge then", True), ("now", True), ("Yes", True), ("Market", False),
-    ):  # fmt: skip
-        table.add_column(heading, justify="right" if right else "left", no_wrap=heading == "Id")
-    for it in found:
-        row = it.intent
-        table.add_row(
-            str(row.pk)[:SHOWN],
-            f"{it.seconds_left:.0f} s" if row.status == TradeIntent.Status.PENDING else "–",
-            row.status,
-            f"{row.side} {row.shares:.2f} {row.outcome.name} @ {row.limit_price:.3f}",
-            f"${it.cost:,.2f}",
-            _edge(it.edge_then),
-            _edge(it.edge_now),
-            f"{len(it.yeses)}/{row.approvals_needed}",
-            str(row.market),
-        )
-    return table
+def _cells(it: Waiting) -> tuple[str, ...]:
+    row = it.intent
+    return (
+        str(row.pk)[:SHOWN],
+        f"{it.seconds_left:.0f} s" if row.status == TradeIntent.Status.PENDING else "",
+        row.status,
+        f"{row.side} {row.shares:.2f} {row.outcome.name} @ {row.limit_price:.3f} {row.type}",
+        f"${it.cost:,.2f}",
+        _edge(it.edge_at_limit),
+        _edge(it.edge_then),
+        _edge(it.edge_now),
+        f"{len(it.yeses)}/{row.approvals_needed}",
+        str(row.market),
+    )
 
 
 def _edge(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.3f}"
+    return "" if value is None else f"{value:+.3f}"

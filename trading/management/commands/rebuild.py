@@ -2,16 +2,17 @@
 
 import json
 from dataclasses import asdict
-from typing import IO, Any, cast
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
-from rich.console import Console
-from rich.table import Table
 
+from config.kernel import terminal
 from trading.books import rebuild
 
 DIFFERS, REFUSED = 1, 2
+HEADINGS = ("Mode", "Wallet", "Outcome", "Column", "Stored", "Facts")
+FIGURES = ("Outcome", "Stored", "Facts")
 
 
 class Command(BaseCommand):
@@ -30,6 +31,7 @@ class Command(BaseCommand):
         found = rebuild.everything(apply=False, as_of=timezone.now())
         wanted = options["apply"] and bool(found)
         if not options["json"]:
+            self.stdout.write(terminal.here())
             self._show(found)
         if wanted and not (options["yes"] or self._agreed(len(found))):
             self.stderr.write("Nothing was changed; answer yes, or give --yes.")
@@ -70,19 +72,12 @@ class Command(BaseCommand):
             raise SystemExit(DIFFERS)
 
     def _show(self, found: list[rebuild.Difference]) -> None:
-        console = Console(file=cast(IO[str], self.stdout))
         if not found:
-            console.print("Every position and balance is what its facts say.")
+            self.stdout.write("Every position and balance is what its facts say.")
             return
-        table = Table("Mode", "Wallet", "Outcome", "Column", "Stored", "Facts", box=None)
-        for row in found:
-            table.add_row(
-                row.mode,
-                row.wallet,
-                str(row.outcome_id or ""),
-                row.column,
-                str(row.stored),
-                str(row.computed),
-            )
-        console.print(table)
-        console.print("`rebuild --apply` writes what the facts say.")
+        rows = [
+            (row.mode, row.wallet, row.outcome_id, row.column, row.stored, row.computed)
+            for row in found
+        ]
+        self.stdout.write(terminal.text(terminal.table(HEADINGS, rows, right=FIGURES)))
+        self.stdout.write("`rebuild --apply` writes what the facts say.")

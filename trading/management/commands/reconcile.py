@@ -1,18 +1,19 @@
 """`reconcile`: what the books of every wallet say, what is said outside, and the difference."""
 
 import json
-from typing import IO, Any, cast
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
-from rich.console import Console
-from rich.table import Table
 
+from config.kernel import terminal
 from config.kernel.modes import STORED_MODES
 from trading.reconciling import comparison_report
 from trading.reconciling.comparison_report import Line
 
 DRIFT = 1
+HEADINGS = ("Mode", "Wallet", "What", "Ours", "Theirs", "Cents", "Verdict")
+FIGURES = ("Ours", "Theirs", "Cents")
 
 
 class Command(BaseCommand):
@@ -33,24 +34,25 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps([line.as_dict() for line in lines], indent=2))
         else:
+            self.stdout.write(terminal.here())
             self._show(lines)
         if any(not line.explained for line in lines):
             raise SystemExit(DRIFT)
 
     def _show(self, lines: list[Line]) -> None:
-        console = Console(file=cast(IO[str], self.stdout))
         if not lines:
-            console.print("No ledger has a booking yet.")
+            self.stdout.write("No ledger has a booking yet.")
             return
-        table = Table("Mode", "Wallet", "What", "Ours", "Theirs", "Cents", "Verdict", box=None)
-        for line in lines:
-            table.add_row(
+        rows = [
+            (
                 line.mode,
                 line.wallet,
                 line.what,
-                str(line.ours),
-                str(line.theirs),
+                line.shown(line.ours),
+                line.shown(line.theirs),
                 line.cents,
                 line.verdict,
             )
-        console.print(table)
+            for line in lines
+        ]
+        self.stdout.write(terminal.text(terminal.table(HEADINGS, rows, right=FIGURES)))

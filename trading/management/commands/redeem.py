@@ -3,19 +3,19 @@
 import json
 from datetime import datetime
 from decimal import Decimal
-from io import StringIO
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
-from rich.console import Console
-from rich.table import Table
 
+from config.kernel import terminal
 from config.kernel.modes import SIMULATED
 from trading.core.settlement import payout
 from trading.models import Position, Redemption
 from trading.redeeming import redeem
 
+HEADINGS = ("Status", "Mode", "Market", "Shares", "Payout", "At (UTC)", "Note")
+FIGURES = ("Shares", "Payout", "At (UTC)")
 SHOWN = 20
 """Payouts of the past that are listed."""
 
@@ -38,6 +38,7 @@ class Command(BaseCommand):
             said = {"paid_now": paid, "payouts": rows}
             self.stdout.write(json.dumps(said, indent=2, default=str))
             return
+        self.stdout.write(terminal.here())
         self._print(rows)
         simulated = any(row["status"] == "DUE" and row["mode"] in SIMULATED for row in rows)
         if options["dry_run"] and simulated:
@@ -51,13 +52,19 @@ class Command(BaseCommand):
         if not rows:
             self.stdout.write("No payout is due, and none was ever paid.")
             return
-        columns = ("status", "mode", "market", "shares", "payout", "at", "note")
-        table = Table(*columns, title="Payouts")
-        for row in rows:
-            table.add_row(*(str(row[column]) for column in columns))
-        text = StringIO()
-        Console(file=text, width=140).print(table)
-        self.stdout.write(text.getvalue())
+        shown = [
+            (
+                row["status"],
+                row["mode"],
+                row["market"],
+                terminal.shares(row["shares"]),
+                terminal.dollars(row["payout"]),
+                row["at"],
+                row["note"],
+            )
+            for row in rows
+        ]
+        self.stdout.write(terminal.text(terminal.table(HEADINGS, shown, right=FIGURES)))
 
 
 def _due(now: datetime) -> list[dict[str, Any]]:

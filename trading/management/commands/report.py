@@ -5,14 +5,13 @@ import json
 import math
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from config.kernel import terminal
 from config.kernel.modes import STORED_MODES
 from trading import analytics
 from trading.analytics import ENOUGH_DAYS, Report
@@ -46,11 +45,12 @@ class Command(BaseCommand):
         found = analytics.report(mode, since=_since(as_of, options), as_of=as_of)
         if (path := options["csv"]) is not None:
             _write(path, analytics.rows(found))
-            self.stdout.write(f"{path}: written")
+            self.stdout.write(f"{terminal.here()}\n{path}: written")
         elif options["as_json"]:
             self.stdout.write(json.dumps(analytics.rows(found), indent=1, default=str))
         else:
-            show(found, Console(file=cast(IO[str], self.stdout)))
+            self.stdout.write(terminal.here())
+            self.stdout.write(terminal.text(*shown(found)))
 
 
 def _since(as_of: datetime, options: dict[str, Any]) -> datetime:
@@ -69,17 +69,13 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> None:
         raise CommandError(f"--csv: {trouble}; name a file that can be written") from trouble
 
 
-def show(found: Report, console: Console) -> None:
+def shown(found: Report) -> list[Any]:
     """The report in tables that fit a hundred columns."""
     span = f"{found.since:%Y-%m-%d %H:%M} to {found.as_of:%Y-%m-%d %H:%M} UTC"
-    console.print(f"[bold]{found.mode}[/bold]  {span}")
-    console.print(_summary(found))
-    console.print(_records(found))
-    console.print(
-        "needed: the share that had to win at the prices paid, fees included", style="dim"
-    )
-    if found.exposure_markets:
-        console.print(_held(found))
+    needed = "[dim]needed: the share that had to win at the prices paid, fees included[/]"
+    head = f"[bold]{found.mode}[/bold]  {span}"
+    held = [_held(found)] if found.exposure_markets else []
+    return [head, _summary(found), _records(found), needed, *held]
 
 
 def _summary(found: Report) -> Table:
@@ -146,15 +142,12 @@ def _figures(row: Record) -> tuple[str, ...]:
 
 
 def _held(found: Report) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("at risk", no_wrap=True, max_width=70, overflow="ellipsis")
-    table.add_column("dollars", justify="right")
-    for name, dollars in (*found.exposure.items(), *found.exposure_markets.items()):
-        table.add_row(escape(name), _dollars(dollars))
+    sums = (*found.exposure.items(), *found.exposure_markets.items())
+    rows: list[tuple[str, str]] = [(name, _dollars(dollars)) for name, dollars in sums]
     for asset, row in found.open.items():
         if asset != analytics.NO_ASSET:
-            table.add_row(f"{asset}: {row.up} up, {row.down} down", "")
-    return table
+            rows.append((f"{asset}: {row.up} up, {row.down} down", ""))
+    return terminal.table(("at risk", "dollars"), rows, right=("dollars",))
 
 
 def _dollars(value: float) -> str:
