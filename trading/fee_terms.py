@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from config.kernel.units import ONE
 from markets.models import Market
-from trading.core.fees import taker_fee
+from trading.core.fees import fee_if_known
 
 
 class UnknownFees(RuntimeError):
@@ -27,9 +27,7 @@ class FeeTerms:
 
     def fee(self, shares: Decimal, price: Decimal) -> Decimal | None:
         """Dollars that a taker pays; None where nobody knows."""
-        if self.rate is None:
-            return None
-        return taker_fee(shares, price, rate=self.rate, exponent=self.exponent)
+        return fee_if_known(shares, price, rate=self.rate, exponent=self.exponent)
 
 
 def of(market: Market) -> FeeTerms:

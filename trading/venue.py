@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
+from config.kernel.units import ZERO
+
 
 class Unsent(Exception):
     """Proof that nothing reached the venue; sending again is safe."""
@@ -44,9 +46,22 @@ class Restricted(Exception):
         self.retry_after_s = retry_after_s
 
 
+class FeeUnknown(ValueError):
+    """Nobody knows what the venue took for a trade: unknown is not free, so it is not booked."""
+
+    def __init__(self, trade_id: str) -> None:
+        super().__init__(
+            f"FEES: what the venue took for trade {trade_id[:80]} is not known, and unknown is not "
+            "free; run `manage.py sync_catalogue`"
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
     """An order as a venue needs it; `price` is the limit on the market's tick.
+
+    A `fee_rate` of None is one that nobody knows: such an order is followed and cancelled, and
+    what it took waits to be booked.
 
     `venue_order_id` is what `prepare` computed, empty before; `expires_at` is when it may no
     longer be handed in, `rest_until` when a resting one shall be gone. `payload` is what `prepare`
@@ -59,7 +74,7 @@ class Ticket:
     is_buy: bool
     price: Decimal
     shares: Decimal
-    fee_rate: Decimal
+    fee_rate: Decimal | None
     fee_exponent: Decimal
     submitted_at: datetime
     expires_at: datetime
@@ -90,16 +105,30 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """One trade of an order, fee in dollars; `status` is one of `Settlement.Status`."""
+    """One trade of an order; `status` is one of `Settlement.Status`.
+
+    `fee` is what a taker pays, in dollars, None where nobody knows.
+    """
 
     trade_id: str
     price: Decimal
     shares: Decimal
-    fee: Decimal
+    fee: Decimal | None
     observed_at: datetime
     is_maker: bool = False
     status: str = "CONFIRMED"
     transaction_hash: str = ""
+
+    def fee_paid(self) -> Decimal:
+        """Dollars that we paid: only takers do, what a maker is told of is the other side's.
+
+        Raises `FeeUnknown`.
+        """
+        if self.is_maker:
+            return ZERO
+        if self.fee is None:
+            raise FeeUnknown(self.trade_id)
+        return self.fee
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

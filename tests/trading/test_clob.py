@@ -575,6 +575,21 @@ def test_the_accounts_orders_and_trades_are_told_in_our_terms(venue, stub):
     assert (made.execution.is_maker, made.execution.fee) == (True, 0)
 
 
+def test_what_a_token_without_a_known_schedule_took_is_not_told_as_free(stub):
+    unknowing = a_venue(stub, fees_of=lambda _tokens: {})
+    ticket = prepared(unknowing)
+    stub.says["GET", "/clob/data/trades"] = Says(
+        body={**EMPTY_PAGE, "data": [a_trade(ticket, id="t1")]}
+    )
+
+    (taken,) = unknowing.trades(since=NOW)
+    receipts = unknowing.look_up([dataclasses.replace(ticket, fee_rate=None)], as_of=NOW)
+    unknowing.close()
+
+    assert taken.execution.fee is None
+    assert receipts[ticket.order_id].executions[0].fee is None
+
+
 def test_balances_and_allowances_are_read_in_dollars_and_shares(venue, stub):
     stub.says["GET", "/clob/balance-allowance"] = Says(
         body={"balance": "20462540", "allowances": {"0xSpender": "5000000"}}

@@ -1,5 +1,6 @@
 """A fee schedule that nobody knows is not a free one: nothing is wished for, nothing is sent."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -10,10 +11,11 @@ from tests.factories import NOW, ahead
 from tests.trading.candidates import book
 from trading import fee_terms
 from trading.approving import waiting
-from trading.books import portfolio
+from trading.books import fills, portfolio
 from trading.deciding import wishes
-from trading.models import Order, TradeIntent
+from trading.models import Fill, TradeIntent
 from trading.orders import sending, submit
+from trading.venue import Execution, FeeUnknown
 
 pytestmark = pytest.mark.django_db
 
@@ -56,10 +58,18 @@ def test_an_approved_wish_is_not_sent_where_the_fees_went_unknown(unknown, side)
 
 @pytest.mark.usefixtures("loose_books")
 def test_an_order_that_is_out_can_be_followed_and_cancelled_all_the_same(unknown):
+    """What it took as a taker is not booked as free; what it was given as a maker is."""
     intent = factories.IntentFactory(market=unknown, status="EXECUTED")
-    factories.OrderFactory(intent=intent, status="OPEN")
+    order = factories.OrderFactory(intent=intent, status="OPEN")
+    price, shares = Decimal("0.5"), Decimal(1)
+    taken = Execution(trade_id="1", price=price, shares=shares, fee=None, observed_at=NOW)
+    given = replace(taken, trade_id="2", is_maker=True)
 
-    assert sending.ticket(Order.objects.get()).fee_rate == 0
+    assert sending.ticket(order).fee_rate is None
+    with pytest.raises(FeeUnknown, match="sync_catalogue"):
+        fills.record(order, taken, as_of=NOW)
+    fills.record(order, given, as_of=NOW)
+    assert [fill.trade_id for fill in Fill.objects.all()] == ["2"]
     assert waiting.fee_of(intent, Decimal(1), Decimal("0.5")) is None
 
 

@@ -196,6 +196,19 @@ def test_an_order_of_nobody_stops_new_entries_at_once_until_it_is_gone():
     assert [row.ours == row.theirs for row in Discrepancy.objects.order_by("pk")] == [False, True]
 
 
+@pytest.mark.parametrize("name", ["0xstran\x00ger", "0xstran\ud800ger", "0x" + "9" * 5000])
+def test_an_order_of_nobody_is_named_whatever_its_id_is_made_of(name):
+    venue = funded()
+    ours = an_order()
+    venue.orders = [listed(ours), replace(listed(ours), venue_order_id=name, token_id="1\x00")]
+
+    assert not look(venue).clean
+
+    (found,) = Discrepancy.objects.all()
+    assert found.subject.startswith(("0xstran?ger", "0x999"))
+    assert state() == "LISTEN_ONLY"
+
+
 def test_a_trade_of_nobody_stops_new_entries():
     venue = funded()
     venue.told = [
@@ -355,6 +368,27 @@ def test_a_trade_that_cannot_be_booked_leaves_the_others_and_is_read_again():
     assert report.booked == 1
     assert not report.clean
     assert VenueState.objects.filter(trades_until__isnull=False).count() == 0
+
+
+def test_a_trade_whose_fee_nobody_knows_waits_for_the_catalogue_and_is_not_taken_as_free():
+    venue = funded()
+    order = an_order()
+    venue.trade(order, 10, fee=None)
+    venue.trade(order, 5, fee=None, is_maker=True)
+
+    report = look(venue)
+
+    assert not report.clean
+    assert [(fill.shares, fill.fee) for fill in Fill.objects.all()] == [(5, 0)]
+    assert state() == "LISTEN_ONLY"
+    assert "run `manage.py sync_catalogue`" in audit.alerts().get(subject="unbooked:trade:t0").data
+
+    known = replace(venue.told[0].execution, fee=Decimal("0.2"))
+    venue.told[0] = replace(venue.told[0], execution=known)
+    venue.dollars -= Decimal("0.2")
+
+    assert look(venue, ahead(60)).clean
+    assert Fill.objects.get(trade_id="t0").fee == Decimal("0.2")
 
 
 def test_nobody_is_asked_while_nothing_is_open():

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 
-from config.kernel.units import ZERO, from_micro
+from config.kernel.units import ONE, ZERO, from_micro
 from markets.adapters.clob_data import ClobData
 from trading.adapters import token_fees
 from trading.adapters.clob_client import (
@@ -282,7 +282,7 @@ class Clob:
 
     def _parts(self, trade: TradeReport, fees: dict[str, Fees]) -> Iterator[VenueTrade]:
         """Each order of ours in a trade: the taker's, or the ones that rested."""
-        schedule = fees.get(trade.token_id, Fees(rate=ZERO))
+        schedule = fees.get(trade.token_id)
         ours = [entry for entry in trade.makers if self._is_ours(entry)]
         sides = {entry.order_hash: (entry.token_id, entry.is_buy, entry.shares) for entry in ours}
         if trade.is_taker:
@@ -295,8 +295,8 @@ class Clob:
                 shares=_unscaled(size),
                 type="",
                 submitted_at=trade.matched_at,
-                fee_rate=schedule.rate,
-                fee_exponent=schedule.exponent,
+                fee_rate=None if schedule is None else schedule.rate,
+                fee_exponent=ONE if schedule is None else schedule.exponent,
             )
             part = venue_reports.execution(own, trade)
             if part is not None:

@@ -17,7 +17,7 @@ class Fees:
 
 
 FeesOf = Callable[[Collection[str]], dict[str, Fees]]
-"""Token ids → fees; one that is missing has none that we know of."""
+"""Token ids → fees; the fees of one that is missing are not known."""
 
 
 def of_catalogue(token_ids: Collection[str]) -> dict[str, Fees]:

@@ -30,8 +30,8 @@ __all__ = ["is_full", "pay_out", "record", "settling"]
 def record(order: Order, execution: Execution, *, as_of: datetime) -> Fill:
     """Book one trade of an order and what became of it; the same again changes nothing.
 
-    An overfill, or a sale of shares that the books do not hold, is recorded as reported, then the
-    mode is halted.
+    One whose fee nobody knows raises `FeeUnknown`. An overfill, or a sale of shares that the books
+    do not hold, is recorded as reported, then the mode is halted.
     """
     key = f"fill:{order.mode}:{execution.trade_id}:{order.pk}"
     fill: Fill | None = Fill.objects.filter(key=key).select_related("order").first()
@@ -87,8 +87,7 @@ def _book(order: Order, execution: Execution, key: str, *, as_of: datetime) -> F
         order=locked,
         price=execution.price,
         shares=execution.shares,
-        # Only takers pay; what a maker is told of a fee is the other side's.
-        fee=ZERO if execution.is_maker else execution.fee,
+        fee=execution.fee_paid(),
         is_maker=execution.is_maker,
         trade_id=execution.trade_id,
         observed_at=execution.observed_at,

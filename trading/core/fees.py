@@ -14,6 +14,13 @@ FEE_STEP = Decimal("0.00001")
 """The venue rounds fees to five decimals and charges nothing below one step."""
 
 
+def fee_if_known(
+    shares: Decimal, price: Decimal, *, rate: Decimal | None, exponent: Decimal
+) -> Decimal | None:
+    """`taker_fee`, or None where nobody knows the rate: unknown is not free."""
+    return None if rate is None else taker_fee(shares, price, rate=rate, exponent=exponent)
+
+
 def taker_fee(shares: Decimal, price: Decimal, *, rate: Decimal, exponent: Decimal) -> Decimal:
     """Dollars that the venue takes from a taker of `shares` at `price`.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from config.kernel.units import ONE, ZERO, decimal
 from markets.core.book import Book, Level
-from trading.core.fees import taker_fee
+from trading.core.fees import fee_if_known
 from trading.core.queue import Waiting
 from trading.venue import Execution, Ticket
 
@@ -220,7 +220,7 @@ def _take(ticket: Ticket, book: Book) -> tuple[Execution, ...]:
                 trade_id=f"paper-{ticket.order_id}-{number}",
                 price=level.price,
                 shares=shares,
-                fee=taker_fee(
+                fee=fee_if_known(
                     shares, level.price, rate=ticket.fee_rate, exponent=ticket.fee_exponent
                 ),
                 observed_at=book.observed_at,

@@ -11,7 +11,7 @@ from decimal import ROUND_UP, Decimal
 from typing import Final
 
 from config.kernel.units import MICRO, ONE, ZERO
-from trading.core.fees import taker_fee
+from trading.core.fees import fee_if_known
 from trading.venue import Execution, Receipt
 
 MILLION: Final = Decimal(1_000_000)
@@ -40,7 +40,7 @@ class Own:
     type: str
     submitted_at: datetime
     rest_until: datetime | None = None
-    fee_rate: Decimal = ZERO
+    fee_rate: Decimal | None = None
     fee_exponent: Decimal = ONE
 
 
@@ -122,7 +122,9 @@ def measured(execution: Execution, *, sent: Decimal, order_type: str, is_buy: bo
     shares = in_shares(execution.shares, most=most)
     if shares == execution.shares:
         return execution
-    fee = (execution.fee / MILLION).quantize(MICRO, rounding=ROUND_UP)
+    fee = execution.fee
+    if fee is not None:
+        fee = (fee / MILLION).quantize(MICRO, rounding=ROUND_UP)
     return replace(execution, shares=shares, fee=fee)
 
 
@@ -137,7 +139,7 @@ def execution(own: Own, trade: TradeReport) -> Execution | None:
     if trade.taker_hash == own.order_hash:
         price = _own_price(trade.price, trade.token_id, own)
         shares = _size(own, trade.shares, price)
-        fee = taker_fee(shares, price, rate=own.fee_rate, exponent=own.fee_exponent)
+        fee = fee_if_known(shares, price, rate=own.fee_rate, exponent=own.fee_exponent)
         return _part(trade, price=price, shares=shares, fee=fee, is_maker=False)
     ours = [entry for entry in trade.makers if entry.order_hash == own.order_hash]
     if not ours:
@@ -171,7 +173,7 @@ def _own_price(price: Decimal, token_id: str, own: Own) -> Decimal:
 
 
 def _part(
-    trade: TradeReport, *, price: Decimal, shares: Decimal, fee: Decimal, is_maker: bool
+    trade: TradeReport, *, price: Decimal, shares: Decimal, fee: Decimal | None, is_maker: bool
 ) -> Execution:
     return Execution(
         trade_id=trade.trade_id,

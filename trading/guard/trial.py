@@ -204,7 +204,7 @@ class RoundTrip:
         for part in receipt.executions:
             self._tell(part)
         moved = sum((part.price * part.shares for part in parts), ZERO)
-        fees = sum((part.fee for part in parts), ZERO)
+        fees = sum((part.fee_paid() for part in parts), ZERO)
         self.expected += (-moved if is_buy else moved) - fees
         return sum((part.shares for part in parts), ZERO)
 
@@ -237,7 +237,7 @@ class RoundTrip:
 
     def _tell(self, part: Execution) -> None:
         self.say(
-            f"  {part.shares} at {part.price}, fee ${part.fee:.5f}, {part.status.lower()}"
+            f"  {part.shares} at {part.price}, fee ${part.fee_paid():.5f}, {part.status.lower()}"
             + (f", {part.transaction_hash}" if part.transaction_hash else "")
         )
 

@@ -13,7 +13,6 @@ from django.db.models import F
 
 from config.kernel import locks
 from config.kernel.clocks import Clock, given
-from config.kernel.units import ZERO
 from risk import halts
 from risk.models import Halt, TradingState
 from trading import crash_points, fee_terms
@@ -279,8 +278,8 @@ def ticket(order: Order) -> Ticket:
     """The order as its venue needs it.
 
     No order is made where the fees are unknown (`submit.claim`). Should the catalogue lose them
-    afterwards they are told as 0: what is at the venue has to be followed and cancelled all the
-    same, and what was really paid is for the comparison of the books to find.
+    afterwards, what is at the venue is followed and cancelled all the same; what it took is booked
+    when they are known again.
     """
     market = order.market
     fees = fee_terms.of(market)
@@ -291,7 +290,7 @@ def ticket(order: Order) -> Ticket:
         is_buy=order.side == "BUY",
         price=order.price,
         shares=order.shares,
-        fee_rate=ZERO if fees.rate is None else fees.rate,
+        fee_rate=fees.rate,
         fee_exponent=fees.exponent,
         submitted_at=order.submitted_at or order.created_at,
         expires_at=order.intent.expires_at,

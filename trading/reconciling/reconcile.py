@@ -5,7 +5,7 @@ Cash converges: the chain is right, an adjustment entry and an alert say by how 
 own list of positions lags by minutes and is never asked.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -16,10 +16,11 @@ from trading.books import facts
 from trading.core.order_states import IN_FLIGHT
 from trading.core.reconcile import Finding, Kind, ReconciliationConfig, Verdict
 from trading.models import Order, VenueState
+from trading.orders import transitions
 from trading.reconciling import comparison, on_its_way, trades
 from trading.reconciling.comparison import Look
 from trading.settings import ReconciliationSettings
-from trading.venue import AccountVenue
+from trading.venue import AccountVenue, VenueOrder
 from trading.watching import discrepancies, unbooked
 
 
@@ -51,7 +52,7 @@ def everything(mode: str, wallet: str, venue: AccountVenue, *, as_of: datetime) 
     """Compare orders, trades, shares and cash; settle what can be, halt on what cannot."""
     config = _config(as_of)
     # Orders before trades before the chain: what one shows, the next must know of.
-    listed = venue.open_orders()
+    listed = [_storable(order) for order in venue.open_orders()]
     read = trades.read(mode, wallet, venue, as_of=as_of, config=config)
     held = comparison.positions(mode, wallet, as_of=as_of)
     shares = venue.shares([position.outcome.asset_id or "" for position in held])
@@ -69,6 +70,15 @@ def everything(mode: str, wallet: str, venue: AccountVenue, *, as_of: datetime) 
             config=config,
         )
         return _report(look, read)
+
+
+def _storable(order: VenueOrder) -> VenueOrder:
+    """Its names as every database takes them; an id that had to be changed is none of ours."""
+    return replace(
+        order,
+        venue_order_id=transitions.storable(order.venue_order_id),
+        token_id=transitions.storable(order.token_id),
+    )
 
 
 def _report(look: Look, read: trades.Read) -> Report:

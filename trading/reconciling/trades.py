@@ -144,18 +144,14 @@ def _storable(trade: VenueTrade) -> VenueTrade:
     execution = trade.execution
     return replace(
         trade,
-        venue_order_id=_name(trade.venue_order_id),
-        token_id=_name(trade.token_id),
+        venue_order_id=transitions.storable(trade.venue_order_id),
+        token_id=transitions.storable(trade.token_id),
         execution=replace(
             execution,
-            trade_id=_name(execution.trade_id),
-            transaction_hash=_name(execution.transaction_hash),
+            trade_id=transitions.storable(execution.trade_id),
+            transaction_hash=transitions.storable(execution.transaction_hash),
         ),
     )
-
-
-def _name(text: str) -> str:
-    return text.encode(errors="replace").decode().replace("\x00", "?")
 
 
 def _in_own_terms(order: Order, trade: VenueTrade) -> VenueTrade:
@@ -245,7 +241,7 @@ def _beyond_limit(order: Order, trade: VenueTrade, config: ReconciliationConfig)
     worse = execution.price - order.price
     if order.side == Side.SELL:
         worse = -worse
-    fee = execution.fee / execution.shares if execution.shares else ZERO
+    fee = (execution.fee or ZERO) / execution.shares if execution.shares else ZERO
     close = same_price(order.price, execution.price, tolerance=config.price_tolerance)
     if worse <= fee or close:
         return []
