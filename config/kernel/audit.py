@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from config.kernel import locks
 from config.kernel.models import DomainEvent
 
 GENESIS = "0" * 64
 ALERT: Final = "alert.raised"
+ENDED: Final = "alert.ended"
 
 
 @transaction.atomic
@@ -51,6 +52,24 @@ def alert_once(subject: str, *, text: str, actor: str, as_of: datetime, **figure
         return False
     alert(subject, text=text, actor=actor, as_of=as_of, **figures)
     return True
+
+
+@transaction.atomic
+def end_alert(subject: str, *, text: str, actor: str, as_of: datetime) -> bool:
+    """Note that what people were told no longer holds; False where nothing of it stands."""
+    locks.hold("audit")
+    if not standing().filter(subject=subject).exists():
+        return False
+    record(ENDED, actor=actor, subject=subject, data={"text": text}, as_of=as_of)
+    return True
+
+
+def standing() -> QuerySet[DomainEvent]:
+    """What people were told and nobody noted the end of."""
+    over = DomainEvent.objects.filter(
+        kind=ENDED, subject=OuterRef("subject"), pk__gt=OuterRef("pk")
+    )
+    return alerts().filter(~Exists(over))
 
 
 def alerts() -> QuerySet[DomainEvent]:

@@ -35,7 +35,7 @@ OURS: Final = {
 
 def newest(*, as_of: datetime, staff: bool, most: int = SHOWN) -> list[Line]:
     """What was raised in the last day: of our own experts first, then the newest."""
-    rows = audit.alerts().filter(happened_at__gt=as_of - DAY, happened_at__lte=as_of)
+    rows = audit.standing().filter(happened_at__gt=as_of - DAY, happened_at__lte=as_of)
     for kind in NOISE:
         rows = rows.exclude(subject__startswith=f"{kind.value}:")
     found = sorted(rows.order_by("-id")[:READ], key=lambda row: _topic(row.subject) not in OURS)

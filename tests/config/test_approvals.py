@@ -216,8 +216,14 @@ def test_a_demo_begins_and_ends_a_rehearsal_with_reason_and_author(
     before = TradingSettings.objects.newest().mode
     begun = client.post(address, {"reason": "to practise"}, follow=True)
     during = TradingSettings.objects.newest()
-    client.post(address, {"reason": "enough"})
+    waits = make.IntentFactory(
+        mode="REHEARSAL", status="PENDING", expires_at=timezone.now() + timedelta(minutes=1)
+    )
+    over = client.post(address, {"reason": "enough"}, follow=True)
+    waits.refresh_from_db()
 
+    assert (waits.status, waits.reason) == ("REJECTED", "the rehearsal ended: enough")
+    assert "1 that still waited were rejected" in said(over)
     assert address in room
     for shown in ("What is simulated", "What happens for real", "Begin the rehearsal"):
         assert shown in asked, shown

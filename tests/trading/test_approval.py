@@ -541,3 +541,17 @@ class TestQueue:
         with django_assert_max_num_queries(len(one)):
             assert len(waiting.queue(as_of=ahead(10))) == 5
         TradeIntent.objects.exclude(pk=pending.pk).update(status="EXECUTED_DRYRUN")
+
+
+def test_when_a_rehearsal_ended_nothing_of_it_waits_and_the_money_is_free(ada):
+    wallet = a_wish_of_a_rehearsal()
+    factories.trading_settings(mode="DEMO")
+
+    ended = intents.expire_due(as_of=ahead(2))
+
+    intent = TradeIntent.objects.get()
+    assert (ended, intent.status, intent.reason) == (1, "REJECTED", "the rehearsal ended")
+    assert waiting.queue(as_of=ahead(2)) == []
+    assert ledger.balance(Account.RESERVED, as_of=ahead(3), **wallet) == 0
+    assert intents.expire_due(as_of=ahead(3)) == 0
+    assert ada not in {said.user for said in intent.approval_set.all()}

@@ -119,18 +119,42 @@ class TestSuccess:
                 intent = factories.IntentFactory(mode=mode, status="EXECUTED", created_at=at)
                 factories.OrderFactory(intent=intent, status="FILLED", acknowledged_at=at)
             else:
-                factories.IntentFactory(mode=mode, status="EXPIRED", created_at=at)
+                lost_by_rule = {"status": "EXPIRED", "approvals_needed": 0}
+                factories.IntentFactory(mode=mode, created_at=at, **lost_by_rule)
 
     def test_nine_of_ten_is_enough_and_fewer_is_an_alert_once_a_day(self):
         factories.revise(ApprovalSettings, success_over=10)
         self.decisions(placed=9, lost=1)
         enough = success.watch(as_of=ahead(60))
-        factories.IntentFactory(status="EXPIRED", created_at=ahead(50))
+        factories.IntentFactory(status="EXPIRED", created_at=ahead(50), approvals_needed=0)
 
         told = [success.watch(as_of=ahead(60)) for _ in range(2)]
 
         assert (enough, told) == ([], [["PAPER"], []])
         assert "only 8 of the last 10" in audit.alerts().get().data
+
+    def test_the_alert_ends_by_itself_when_it_no_longer_holds(self):
+        factories.revise(ApprovalSettings, success_over=5)
+        self.decisions(placed=0, lost=5)
+        first = success.watch(as_of=ahead(60))
+        stood = audit.standing().count()
+        for _ in range(5):
+            intent = factories.IntentFactory(status="EXECUTED", created_at=ahead(100))
+            factories.OrderFactory(intent=intent, status="FILLED", acknowledged_at=ahead(100))
+
+        later = [success.watch(as_of=ahead(second)) for second in (160, 170)]
+
+        assert (first, stood, later) == (["PAPER"], 1, [[], []])
+        assert not audit.standing().exists()
+        assert audit.alerts().count() == 1
+
+    def test_what_nobody_had_answered_in_time_is_no_failure(self):
+        factories.revise(ApprovalSettings, success_over=5)
+        for second in range(20):
+            factories.IntentFactory(mode="REHEARSAL", status="EXPIRED", created_at=ahead(second))
+
+        assert success.watch(as_of=ahead(60)) == []
+        assert success.of("REHEARSAL", as_of=ahead(60), over=20).decisions == 0
 
     def test_a_few_decisions_prove_nothing(self):
         self.decisions(placed=0, lost=19)

@@ -106,7 +106,13 @@ def _switch(request: HttpRequest, *, to: Mode, reason: str) -> HttpResponse:
     if to == Mode.REHEARSAL:
         messages.success(request, "The rehearsal has begun: what is to be bought waits here.")
         return HttpResponseRedirect(reverse("admin:trading_approvals"))
-    messages.success(request, "The rehearsal is over: the demo trades by itself again.")
+    from trading.approving import intents  # noqa: PLC0415 - loads the decision's libraries, rarely needed
+
+    ended = intents.end_rehearsal(
+        user=request.user, reason=reason, as_of=timezone.now(), clock=timezone.now
+    )
+    left = f" {len(ended.rejected)} that still waited were rejected." if ended.rejected else ""
+    messages.success(request, f"The rehearsal is over: the demo trades by itself again.{left}")
     return HttpResponseRedirect(reverse("admin:index"))
 
 

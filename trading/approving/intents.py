@@ -10,12 +10,14 @@ from django.db import transaction
 
 from config.kernel import audit, locks
 from config.kernel.clocks import Clock, given
+from config.kernel.modes import Mode
 from trading.approving import review
 from trading.books import claims, ledger, portfolio
 from trading.deciding import approvals
 from trading.market_data import Refresh
 from trading.models import Account, Approval, TradeIntent
 from trading.settings import TradingSettings
+from trading.watching.success import REHEARSAL_ENDED
 
 log = structlog.get_logger()
 Status = TradeIntent.Status
@@ -134,8 +136,37 @@ def reject_many(
     return Bulk(rejected=tuple(rejected), late=tuple(late))
 
 
+def end_rehearsal(*, user: Any, reason: str, as_of: datetime, clock: Clock | None = None) -> Bulk:
+    """A person ended the rehearsal: what still waits in it is refused, for that reason."""
+    rows = TradeIntent.objects.filter(mode=Mode.REHEARSAL, status=Status.PENDING)
+    said = f"the rehearsal ended: {reason}"
+    return reject_many(rows, user=user, reason=said, as_of=as_of, clock=clock)
+
+
 def expire_due(*, as_of: datetime) -> int:
-    """Expire every open intent whose time is over; returns how many."""
+    """Expire every open intent whose time is over, refuse what a rehearsal left; how many."""
+    return _leftovers(as_of=as_of) + _expired(as_of=as_of)
+
+
+def _leftovers(*, as_of: datetime) -> int:
+    """Wishes of a rehearsal that ended otherwise than by its page: nobody can say yes to them."""
+    if TradingSettings.objects.newest().mode == Mode.REHEARSAL:
+        return 0
+    rows = TradeIntent.objects.filter(mode=Mode.REHEARSAL, status=Status.PENDING)
+    return sum(_refuse_leftover(intent, as_of=as_of) for intent in rows.select_related("market"))
+
+
+@transaction.atomic
+def _refuse_leftover(intent: TradeIntent, *, as_of: datetime) -> bool:
+    locks.hold(f"portfolio:{intent.mode}")
+    why = "the rehearsal ended"
+    if not let_go(intent, to=Status.REJECTED, reason=why, as_of=as_of):
+        return False
+    _record(intent, approved=False, user=None, by=REHEARSAL_ENDED, reason=why, as_of=as_of)
+    return True
+
+
+def _expired(*, as_of: datetime) -> int:
     due = TradeIntent.objects.filter(status__in=TradeIntent.OPEN, expires_at__lte=as_of)
     return sum(_expire(intent, as_of=as_of) for intent in due.select_related("market"))
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
 from config.kernel import audit
 from config.kernel.modes import STORED_MODES
@@ -11,6 +11,8 @@ from trading.models import Approval, Order, TradeIntent
 from trading.settings import ApprovalSettings
 
 ACTOR = "order watch"
+REHEARSAL_ENDED = "end of the rehearsal"
+"""Who refuses what still waits when a rehearsal ends."""
 Status = TradeIntent.Status
 PLACED = (Order.Status.OPEN, Order.Status.FILLED, Order.Status.CANCELED, Order.Status.EXPIRED)
 """What an order can be after a venue took it; cancelled and expired ones it must have answered."""
@@ -32,7 +34,7 @@ class Success:
 def of(mode: str, *, as_of: datetime, over: int) -> Success:
     """The newest `over` decisions to trade that are past deciding.
 
-    What a person refused and what was a dry run was never meant to become an order.
+    What a person refused, what nobody answered and what was a dry run is no failure to order.
     """
     newest = list(_meant(mode, as_of=as_of).order_by("-created_at").values_list("pk")[:over])
     keys = [pk for (pk,) in newest]
@@ -42,12 +44,16 @@ def of(mode: str, *, as_of: datetime, over: int) -> Success:
 
 
 def watch(*, as_of: datetime) -> list[str]:
-    """Tell people, once a day, about every mode in which too few decisions become orders."""
+    """Tell people, once a day, about every mode in which too few decisions become orders.
+
+    What was told ends by itself where it no longer holds.
+    """
     config = ApprovalSettings.objects.current(as_of=as_of).as_config()
     told = []
     for mode in STORED_MODES:
         found = of(mode, as_of=as_of, over=config.success_over)
         if found.decisions < config.success_over or found.ratio >= config.min_success:
+            _end(mode.value, found, as_of=as_of)
             continue
         news = audit.alert_once(
             f"orders:{mode.value}:{as_of:%Y-%m-%d}",
@@ -62,9 +68,20 @@ def watch(*, as_of: datetime) -> list[str]:
     return told
 
 
+def _end(mode: str, found: Success, *, as_of: datetime) -> None:
+    told = audit.standing().filter(subject__startswith=f"orders:{mode}:")
+    for subject in told.values_list("subject", flat=True):
+        text = f"{mode}: {found.placed} of the last {found.decisions} decisions became orders"
+        audit.end_alert(subject, text=text, actor=ACTOR, as_of=as_of)
+
+
 def _meant(mode: str, *, as_of: datetime) -> QuerySet[TradeIntent]:
-    refused = Approval.objects.filter(approved=False, user__isnull=False)
+    refused = Approval.objects.filter(approved=False).filter(
+        Q(user__isnull=False) | Q(actor=REHEARSAL_ENDED)
+    )
     past = TradeIntent.objects.filter(mode=mode, created_at__lte=as_of).exclude(
         status__in=(*TradeIntent.OPEN, Status.EXECUTED_DRYRUN)
     )
-    return past.exclude(pk__in=refused.values("intent"))
+    yeses = Count("approval", filter=Q(approval__approved=True))
+    asked = past.exclude(pk__in=refused.values("intent")).annotate(yeses=yeses)
+    return asked.exclude(status=Status.EXPIRED, yeses__lt=F("approvals_needed"))
