@@ -6,16 +6,17 @@ from typing import Any
 
 import polars as pl
 import pytest
-from django.core.management import call_command
 from django.db import connection
 
 from config.kernel import partitions, vendor
 from markets.models import FundingRate, PublicTrade, Quote, SpotTick
 from tests.factories import MarketFactory
+from tests.markets.own_database import instead_of_the_suites, moved
 
 MAY = datetime(2021, 5, 1, tzinfo=UTC)
 PARTED = (Quote, PublicTrade, SpotTick, FundingRate)
-BEFORE = "0007_series_are_asked_for_by_their_key"
+BEFORE = ("markets", "0007_series_are_asked_for_by_their_key")
+AFTER = ("markets", "0008_ticks_are_kept_by_month")
 
 pytestmark = [
     pytest.mark.django_db,
@@ -185,28 +186,45 @@ def test_a_month_that_cannot_be_made_now_loses_nothing() -> None:
     assert SpotTick.objects.get().observed_at == MAY
 
 
-@pytest.mark.django_db(transaction=True)
 def test_existing_tables_are_converted_with_their_rows_and_back() -> None:
-    market = MarketFactory()
     times = [MAY, MAY + timedelta(days=45), datetime(1970, 1, 1, tzinfo=UTC)]
-    vendor.append(SpotTick, ticks(*times))
-    Quote.objects.create(market=market, observed_at=MAY, kind=1, received_at=MAY, levels=b"\x00x")
-    try:
-        call_command("migrate", "markets", BEFORE, verbosity=0)
+    with instead_of_the_suites():
+        old = moved(BEFORE)
+        _tell_an_old_version(old, times)
         plain = _state()
+        assert [row[0] for row in plain[0]] == sorted(times)
         assert partitions.months(SpotTick) == []
-    finally:
-        # Of all apps: what stands on these tables went back with them.
-        call_command("migrate", verbosity=0)
 
-    parted = _state()
-    assert plain == parted
-    assert rows_in("markets_spottick_2021_05") == 1
-    assert rows_in("markets_spottick_default") == 1
-    indexes = connection.introspection.get_constraints(connection.cursor(), "markets_publictrade")
-    assert "public_trade_by_market" in indexes
-    for month in partitions.months(SpotTick):
-        partitions.drop_month(SpotTick, month, rows=rows_in(month.name))
+        moved(AFTER)
+
+        assert _state() == plain
+        assert rows_in("markets_spottick_2021_05") == 1
+        assert rows_in("markets_spottick_default") == 1
+        with connection.cursor() as cursor:
+            indexes = connection.introspection.get_constraints(cursor, "markets_publictrade")
+        assert "public_trade_by_market" in indexes
+
+        moved(BEFORE)
+
+        assert _state() == plain
+        assert partitions.months(SpotTick) == []
+
+
+def _tell_an_old_version(apps: Any, times: list[datetime]) -> None:
+    """Ticks of these times and a quote, as a version without parts kept them."""
+    at = {"received_at": MAY}
+    made = {name: apps.get_model("markets", name).objects for name in ("Event", "Market", "Quote")}
+    event = made["Event"].create(venue="polymarket", venue_key="e", **at)
+    market = made["Market"].create(
+        venue="polymarket", venue_key="m", event=event, question="?", **at
+    )
+    made["Quote"].create(market=market, observed_at=MAY, kind=1, levels=b"\x00x", **at)
+    apps.get_model("markets", "SpotTick").objects.bulk_create(
+        apps.get_model("markets", "SpotTick")(
+            asset="btc", source="s", interval_s=0, observed_at=time, close=1
+        )
+        for time in times
+    )
 
 
 def _state() -> list[Any]:

@@ -1,11 +1,18 @@
-"""10,000 random histories of a connection: what is usable is true, what is broken is silent."""
+"""Random histories of a connection: what is usable is true, what is broken is silent.
+
+The suite lives through two thousand, always the same; `make torture` through ten thousand of them,
+as FEED_HISTORIES says.
+"""
+
+import os
 
 import numpy as np
 import pytest
 
 from tests.markets.faulty_channel import TOKENS, Line, pick
 
-BATCHES, PER_BATCH, STEPS = 20, 500, 25
+PER_BATCH, STEPS = 500, 25
+BATCHES = int(os.environ.get("FEED_HISTORIES", "2000")) // PER_BATCH
 ORDERLY = {"duplication": 0.1, "reordering": 0.1, "no_snapshot": 0.2}
 LOSSY = {**ORDERLY, "loss": 0.1, "torn": 0.05}
 ACTIONS = ("change", "change", "change", "change", "trade", "finer", "deliver", "ask", "answer")
@@ -26,7 +33,7 @@ def live(line: Line, rng: np.random.Generator) -> None:
             line.say(getattr(line.venue, action)())
 
 
-@pytest.mark.no_cover  # the same lines ten thousand times
+@pytest.mark.no_cover  # the same lines two thousand times
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_a_usable_book_is_the_venues_at_every_quiet_moment(batch: int) -> None:
     """Half of the histories lose nothing: then every drained channel is a quiet moment.

@@ -1,4 +1,4 @@
-"""A database filled by the first version moves forward with everything that was in it."""
+"""A database filled by the first version moves forward with everything in it, and back."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,18 +7,11 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from config.kernel import vendor
 from markets.models import HistorySettings, Market, PublicTrade, SpotTick
+from tests.markets.own_database import instead_of_the_suites, moved
 from tests.moments import NOW, ago
 
 FIRST = ("markets", "0002_facts_are_final")
-
-
-def moved(*target: tuple[str, str]) -> Any:
-    """The models as they were after this migration."""
-    executor = MigrationExecutor(connection)
-    executor.migrate(list(target))
-    return MigrationExecutor(connection).loader.project_state(list(target)).apps
 
 
 def fill(apps: Any) -> None:
@@ -46,32 +39,20 @@ def fill(apps: Any) -> None:
     )
 
 
-@pytest.mark.process
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_a_filled_first_version_keeps_its_rows_and_its_settings() -> None:
-    # Of all apps: what stands on these tables goes back with them, and must come forward too.
-    latest = MigrationExecutor(connection).loader.graph.leaf_nodes()
-    try:
+    with instead_of_the_suites():
         fill(moved(FIRST))
-    finally:
-        moved(*latest)
+        moved(*MigrationExecutor(connection).loader.graph.leaf_nodes("markets"))
 
-    assert sorted(PublicTrade.objects.values_list("trade_key", "shares")) == [
-        (f"k{n}", n + 1.0) for n in range(5)
-    ]
-    assert SpotTick.objects.get().close == 9.5
-    assert HistorySettings.objects.newest().quotes_days == 365
-    market = Market.objects.get()
-    assert market.result_asked_at == market.resolution.received_at
-    forget_the_fact()
+        assert sorted(PublicTrade.objects.values_list("trade_key", "shares")) == [
+            (f"k{n}", n + 1.0) for n in range(5)
+        ]
+        assert SpotTick.objects.get().close == 9.5
+        assert HistorySettings.objects.newest().quotes_days == 365
+        market = Market.objects.get()
+        assert market.result_asked_at == market.resolution.received_at
 
-
-def forget_the_fact() -> None:
-    """Facts refuse deletion, and the next test wants none."""
-    table = "markets_resolution"
-    with connection.cursor() as cursor:
-        for statement in vendor.changeable_sql(connection.vendor, table):
-            cursor.execute(statement)
-        cursor.execute(f"DELETE FROM {table}")
-        for statement in vendor.append_only_sql(connection.vendor, table):
-            cursor.execute(statement)
+        first = moved(FIRST)
+        assert first.get_model("markets", "PublicTrade").objects.count() == 5
+        assert first.get_model("markets", "IngestSettings").objects.get().retention_days == 365
