@@ -3,9 +3,8 @@
 import ast
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("config", "markets", "predictions", "risk", "trading", "mlops", "sandbox")
@@ -19,6 +18,11 @@ def modules() -> Iterator[Path]:
                 yield path
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -29,7 +33,7 @@ def test_no_function_is_longer_than_sixty_lines() -> None:
     long = [
         f"{path.relative_to(ROOT)}:{f.lineno} {f.name}"
         for path in modules()
-        for f in functions(ast.parse(path.read_text()))
+        for f in functions(parsed(path))
         if (f.end_lineno or f.lineno) - f.lineno + 1 > MAX_FUNCTION
     ]
 
@@ -55,7 +59,7 @@ def test_no_price_is_invented_by_a_default() -> None:
     invented = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in modules()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "get"
@@ -93,7 +97,7 @@ def test_tasks_declare_their_queue_and_both_time_limits() -> None:
     for path in modules():
         if path.name != "tasks.py":
             continue
-        for f in functions(ast.parse(path.read_text())):
+        for f in functions(parsed(path)):
             told = {"queue"} & {argument.arg for argument in f.args.kwonlyargs}
             for decorator in f.decorator_list:
                 if isinstance(decorator, ast.Call) and "shared_task" in ast.dump(decorator.func):
@@ -104,14 +108,14 @@ def test_tasks_declare_their_queue_and_both_time_limits() -> None:
     assert careless == []
 
 
-@pytest.mark.parametrize("word", ["pickle", "joblib", "dill"])
-def test_no_artefact_is_ever_unpickled(word: str) -> None:
+def test_no_artefact_is_ever_unpickled() -> None:
+    unsafe = {"pickle", "joblib", "dill"}
     importing = [
         str(p.relative_to(ROOT))
         for p in modules()
-        for node in ast.walk(ast.parse(p.read_text()))
-        if (isinstance(node, ast.Import) and any(a.name.split(".")[0] == word for a in node.names))
-        or (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == word)
+        for node in ast.walk(parsed(p))
+        if (isinstance(node, ast.Import) and unsafe & {a.name.split(".")[0] for a in node.names})
+        or (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in unsafe)
     ]
 
     assert importing == []
