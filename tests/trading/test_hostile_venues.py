@@ -296,6 +296,16 @@ def test_a_venue_that_asks_for_a_year_gets_a_quarter_of_an_hour_and_people_are_t
     assert audit.alerts().count() == 1
 
 
+def test_a_person_says_how_long_we_wait_for_a_venue_at_most():
+    revise(ExecutionSettings, longest_wait_s=30, cancel_wait_s=4)
+    refusal = Restricted("RATE_LIMITED", retry_after_s=60, message="HTTP 429")
+
+    assert restrictions.impose("PAPER", "main", refusal, as_of=NOW) == ahead(30)
+    assert "for 30 s, then try again" in audit.alerts().get().data
+    assert restrictions.cancels_until("PAPER", "main", as_of=ahead(25)) is None
+    assert restrictions.cancels_until("PAPER", "main", as_of=ahead(27)) == ahead(30)
+
+
 def test_an_order_told_to_come_again_in_a_million_years_waits_signed():
     an_intent()
 

@@ -9,11 +9,12 @@ import pytest
 from config.kernel import audit
 from risk import halts
 from risk.models import Halt
-from tests.factories import NOW, ahead
+from tests.factories import NOW, ahead, revise
 from tests.trading.wallets import MODE, WALLET, Wallet, an_order, funded, listed
 from trading.models import Discrepancy, Fill, Order, Position
 from trading.orders import transitions
 from trading.reconciling import reconcile
+from trading.settings import ReconciliationSettings
 from trading.venue import Execution, Unsent, VenueTrade
 
 pytestmark = pytest.mark.django_db
@@ -81,6 +82,21 @@ def test_a_fill_of_an_order_that_was_given_up_is_booked_whenever_it_is_told():
     assert Fill.objects.get().observed_at == NOW
     assert look(venue, 4_600).clean
     assert state() == "ACTIVE"
+
+
+@pytest.mark.parametrize(("days", "held"), [(3, []), (5, [100])])
+def test_a_person_says_how_long_a_fill_of_an_ended_order_is_looked_for(days, held):
+    revise(ReconciliationSettings, late_fill_days=days)
+    venue = funded()
+    hidden = a_trade_that_was_kept_from_us(venue)
+    look(venue, 340)
+    four_days = 4 * 86_400
+    look(venue, four_days)
+
+    venue.told = hidden
+    look(venue, four_days + 60)
+
+    assert list(Position.objects.values_list("shares", flat=True)) == held
 
 
 def test_a_trade_of_nobody_stops_entries_until_a_person_resumes_knowing_of_it():

@@ -34,6 +34,8 @@ CONFIG = ExecutionConfig(
     reconcile_all_s=60,
     reconciled_within_s=180,
     redeem_every_s=5,
+    longest_wait_s=900,
+    cancel_wait_s=10,
 )
 DOUBT = Doubt(
     acknowledged=False,

@@ -81,9 +81,15 @@ def test_no_gate_of_live_is_opened_by_a_zero(gate: str) -> None:
     [
         (ReadinessSettings, {"facts_valid_s": 60, "look_every_s": 60}, "facts_valid_s"),
         (ExecutionSettings, {"reconciled_within_s": 60}, "reconciled_within_s"),
+        (ExecutionSettings, {"longest_wait_s": 20, "cancel_wait_s": 21}, "cancel_wait_s"),
         (ChainSettings, {"min_priority_gwei": 31, "max_fee_gwei": 30}, "min_priority_gwei"),
     ],
-    ids=["a check outlives its repetition", "so does an agreement", "a tip is within the fee"],
+    ids=[
+        "a check outlives its repetition",
+        "so does an agreement",
+        "a cancel waits no longer",
+        "a tip is within the fee",
+    ],
 )
 def test_settings_that_need_each_other_agree(
     model: type[VersionedSettings], values: dict[str, Any], column: str

@@ -21,6 +21,7 @@ from trading.market_data import Refresh, from_venue
 from trading.models import Order
 from trading.venue import Execution, OrderVenue, Prepared, Receipt, Rejected, Ticket
 
+# Facts of the venue that is imitated, no choices of ours: changing one changes what is rehearsed.
 PRINT_LAG = timedelta(seconds=10)
 """Trades told by the data service carry the second of their block, which follows the match."""
 

@@ -35,6 +35,8 @@ class ExecutionConfig:
     reconcile_all_s: float
     reconciled_within_s: float
     redeem_every_s: float
+    longest_wait_s: float
+    cancel_wait_s: float
 
     @property
     def entries_rest(self) -> bool:

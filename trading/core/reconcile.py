@@ -20,7 +20,7 @@ SHARE_STEP = Decimal("0.000001")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconciliationConfig:
-    """The values of `ReconciliationSettings`; seconds, shares, and a share of the price."""
+    """The values of `ReconciliationSettings`; seconds, days, shares, a share of the price."""
 
     version: int
     settle_s: int
@@ -28,6 +28,7 @@ class ReconciliationConfig:
     overlap_s: int
     dust_shares: Decimal
     price_tolerance: float
+    late_fill_days: int
 
 
 class Kind(StrEnum):

@@ -32,7 +32,11 @@ BEAT_S = 15
 VENUE_TROUBLE = (Unsent, Rejected, OutcomeUnknown, Restricted)
 BUSY = (locks.LockTimeout, OperationalError)
 BUSY_TURNS = 3
-"""So often in a row a step may find the database busy before trading stops."""
+"""So often in a row a step may find the database busy before trading stops.
+
+No setting: a wait for the lock lasts seconds already, and three of them in a row are a
+database that somebody has to look at.
+"""
 
 Act = Callable[[datetime], object]
 """Something to do at an instant."""

@@ -9,19 +9,13 @@ import structlog
 from django.db import transaction
 
 from config.kernel import audit
-from trading.core.order_protocol import FORBIDS, in_force
+from trading.core.order_protocol import FORBIDS, ExecutionConfig, in_force
 from trading.models import Order, TradeIntent, VenueState
 from trading.orders import transitions
 from trading.settings import ExecutionSettings
 from trading.venue import Restricted
 
 log = structlog.get_logger()
-
-LONGEST_S = 900.0
-"""No answer of a venue, right or wrong, stops us for longer than so many seconds: then we ask."""
-
-PATIENCE = timedelta(seconds=10)
-"""For so long a cancel waits as the venue asks; what it asks beyond that holds for orders."""
 
 
 def state_of(mode: str, wallet: str, *, as_of: datetime) -> VenueState:
@@ -37,7 +31,7 @@ def standing(mode: str, wallet: str, *, as_of: datetime) -> tuple[str, datetime 
     row = VenueState.objects.filter(mode=mode, wallet=wallet).first()
     if row is None or row.restriction == VenueState.Restriction.NONE:
         return "NONE", None
-    config = ExecutionSettings.objects.current(as_of=as_of).as_config()
+    config = _config(as_of)
     return in_force(
         row.restriction,
         row.restricted_until,
@@ -58,7 +52,10 @@ def cancels_until(mode: str, wallet: str, *, as_of: datetime) -> datetime | None
     What rests is money at risk: told to wait for long we go on asking, at the pace of the probes.
     """
     ends = _until("CANCEL", mode, wallet, as_of=as_of)
-    return None if ends is None or ends - as_of > PATIENCE else ends
+    if ends is None:
+        return None
+    longest = timedelta(seconds=_config(as_of).cancel_wait_s)
+    return None if ends - as_of > longest else ends
 
 
 def _until(kind: str, mode: str, wallet: str, *, as_of: datetime) -> datetime | None:
@@ -70,17 +67,18 @@ def _until(kind: str, mode: str, wallet: str, *, as_of: datetime) -> datetime | 
 def impose(mode: str, wallet: str, refusal: Restricted, *, as_of: datetime) -> datetime:
     """Remember what the venue refuses; returns until when nothing of the kind is sent.
 
-    No wait is longer than `LONGEST_S`. A wider refusal that lasts longer stays in force.
+    No wait is longer than the settings allow. A wider refusal that lasts longer stays in force.
     """
-    ends = as_of + timedelta(seconds=_patience(refusal.retry_after_s))
+    longest = _config(as_of).longest_wait_s
+    ends = as_of + timedelta(seconds=_patience(refusal.retry_after_s, longest=longest))
     row = state_of(mode, wallet, as_of=as_of)
     before, until_ = standing(mode, wallet, as_of=as_of)
     covers = FORBIDS[before] >= FORBIDS[refusal.restriction]
     if before != "NONE" and covers and (until_ is None or until_ > ends):
         return until_ or ends
     changed = before != refusal.restriction
-    if changed and not refusal.retry_after_s <= LONGEST_S:
-        _tell(mode, wallet, refusal, as_of=as_of)
+    if changed and not refusal.retry_after_s <= longest:
+        _tell(mode, wallet, refusal, longest=longest, as_of=as_of)
     VenueState.objects.filter(pk=row.pk).update(
         restriction=VenueState.Restriction(refusal.restriction),
         restricted_until=ends,
@@ -98,16 +96,21 @@ def impose(mode: str, wallet: str, refusal: Restricted, *, as_of: datetime) -> d
     return ends
 
 
-def _patience(asked_s: float) -> float:
+def _patience(asked_s: float, *, longest: float) -> float:
     """Seconds to wait where the venue asks for so many; what is no number is the longest."""
-    return max(0.0, asked_s) if asked_s <= LONGEST_S else LONGEST_S
+    return max(0.0, asked_s) if asked_s <= longest else longest
 
 
-def _tell(mode: str, wallet: str, refusal: Restricted, *, as_of: datetime) -> None:
+def _config(as_of: datetime) -> ExecutionConfig:
+    config: ExecutionConfig = ExecutionSettings.objects.current(as_of=as_of).as_config()
+    return config
+
+
+def _tell(mode: str, wallet: str, refusal: Restricted, *, longest: float, as_of: datetime) -> None:
     """Nobody asks for hours in earnest: people should look at the venue."""
     text = (
         f"The venue asks {wallet} ({mode}) to wait {refusal.retry_after_s:g} seconds "
-        f"({refusal.restriction}). We send no order for {LONGEST_S:g} s, then try again, and go on "
+        f"({refusal.restriction}). We send no order for {longest:g} s, then try again, and go on "
         "cancelling. Look at the venue's status page and at our rate of requests."
     )
     audit.alert(f"venue:{mode}:{wallet}", text=text, actor="restrictions", as_of=as_of)

@@ -35,8 +35,6 @@ ACTOR = "reconciliation"
 CASH = "CASH"
 ROUNDING = "rounding"
 DAY = timedelta(days=1)
-LATE = timedelta(days=3)
-"""For so long after its end an order may turn out to have been filled after all."""
 GONE = "gone from the chain, and no cash came for it"
 
 
@@ -54,12 +52,14 @@ class Look:
     config: ReconciliationConfig
 
 
-def positions(mode: str, wallet: str, *, as_of: datetime) -> list[Position]:
+def positions(
+    mode: str, wallet: str, *, as_of: datetime, config: ReconciliationConfig
+) -> list[Position]:
     """What is held, what was until a day ago, and what an order of the last days may have moved.
 
     Where an order left no position, an empty one that is not stored stands for it.
     """
-    asked = Order.objects.filter(lately(as_of), mode=mode, wallet=wallet)
+    asked = Order.objects.filter(lately(as_of, config), mode=mode, wallet=wallet)
     asked = asked.exclude(outcome__asset_id="").select_related("outcome")
     touched = {order.outcome_id: order for order in asked}
     recent = Q(shares__gt=ZERO) | Q(changed_at__gt=as_of - DAY) | Q(outcome_id__in=list(touched))
@@ -81,10 +81,11 @@ def positions(mode: str, wallet: str, *, as_of: datetime) -> list[Position]:
     ]
 
 
-def lately(as_of: datetime) -> Q:
+def lately(as_of: datetime, config: ReconciliationConfig) -> Q:
     """Orders that may be at the venue, or were until a few days ago."""
+    late = as_of - timedelta(days=config.late_fill_days)
     sent = Q(venue_order_id__isnull=False)
-    return sent & (Q(status__in=IN_FLIGHT) | Q(finished_at__gt=as_of - LATE))
+    return sent & (Q(status__in=IN_FLIGHT) | Q(finished_at__gt=late))
 
 
 def orders(look: Look) -> list[Finding]:
@@ -114,7 +115,7 @@ def orders(look: Look) -> list[Finding]:
 
 def shares(look: Look) -> list[Finding]:
     """Every token against the chain; what the venue redeemed before us is booked here."""
-    held = positions(look.mode, look.wallet, as_of=look.as_of)
+    held = positions(look.mode, look.wallet, as_of=look.as_of, config=look.config)
     resolved = Resolution.objects.in_bulk([p.market_id for p in held], field_name="market_id")
     found: list[Finding] = []
     for position in held:

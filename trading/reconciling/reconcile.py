@@ -54,7 +54,7 @@ def everything(mode: str, wallet: str, venue: AccountVenue, *, as_of: datetime) 
     # Orders before trades before the chain: what one shows, the next must know of.
     listed = [_storable(order) for order in venue.open_orders()]
     read = trades.read(mode, wallet, venue, as_of=as_of, config=config)
-    held = comparison.positions(mode, wallet, as_of=as_of)
+    held = comparison.positions(mode, wallet, as_of=as_of, config=config)
     shares = venue.shares([position.outcome.asset_id or "" for position in held])
     cash = decimal(venue.cash())
     with transaction.atomic():

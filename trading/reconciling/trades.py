@@ -114,7 +114,10 @@ def _since(mode: str, wallet: str, *, as_of: datetime, config: ReconciliationCon
         last = first["at"] or as_of
     waiting = facts.unsettled(mode, wallet=wallet).aggregate(at=Min("observed_at"))["at"]
     ended = Order.objects.filter(
-        comparison.lately(as_of), mode=mode, wallet=wallet, status__in=sources(Order.Status.FILLED)
+        comparison.lately(as_of, config),
+        mode=mode,
+        wallet=wallet,
+        status__in=sources(Order.Status.FILLED),
     )
     sent = ended.filter(status__in=TERMINAL).aggregate(at=Min("created_at"))["at"]
     return min(last, waiting or last, sent or last) - timedelta(seconds=config.overlap_s)

@@ -71,6 +71,14 @@ class ExecutionSettings(VersionedSettings):
     redeem_every_s = _seconds(
         5, "between two looks at payouts and chain transactions; in any state"
     )
+    longest_wait_s = _seconds(
+        900,
+        "no answer of a venue, right or wrong, keeps us from sending for longer: then we ask again",
+        least=10,
+    )
+    cancel_wait_s = _seconds(
+        10, "so long a cancel waits as the venue asks; what it asks beyond that holds for orders"
+    )
 
     LABELS: ClassVar = {
         "entry_style": ("Entries", "TAKER: fill and kill; MAKER: post-only, then cancelled"),
@@ -89,6 +97,8 @@ class ExecutionSettings(VersionedSettings):
         "reconcile_all_s": ("Compare everything every", "seconds"),
         "reconciled_within_s": ("Agreed within", "seconds; else nothing is sent"),
         "redeem_every_s": ("Payouts every", "seconds, in any state"),
+        "longest_wait_s": ("Wait at most", "seconds, whatever a venue asks for; then ask again"),
+        "cancel_wait_s": ("A cancel waits at most", "seconds; it is money at risk"),
     }
 
     class Meta:
@@ -99,7 +109,8 @@ class ExecutionSettings(VersionedSettings):
     def clean(self) -> None:
         """A resting entry ends before it is stale; a heart may miss one beat, not fewer.
 
-        Books and venue are compared again before their last agreement is too old to send.
+        Books and venue are compared again before their last agreement is too old to send. A cancel
+        waits no longer than an order.
         """
         if self.rest_s > self.stale_order_s:
             raise ValidationError({"rest_s": "must not be above the age of stale orders"})
@@ -111,6 +122,8 @@ class ExecutionSettings(VersionedSettings):
             raise ValidationError(
                 {"reconciled_within_s": "must be above the time between two comparisons"}
             )
+        if self.cancel_wait_s > self.longest_wait_s:
+            raise ValidationError({"cancel_wait_s": "must not be above the longest wait"})
 
     def as_config(self) -> ExecutionConfig:
         """The frozen values."""

@@ -40,6 +40,12 @@ class ReconciliationSettings(VersionedSettings):
         help_text="share of the price by which a trade told twice may differ",
     )
 
+    late_fill_days = models.PositiveIntegerField(
+        default=3,
+        validators=[MinValueValidator(1), MaxValueValidator(30)],
+        help_text="so long after its end an order may turn out to have been filled after all",
+    )
+
     class Meta:
         """One row a version."""
 
