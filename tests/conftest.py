@@ -166,12 +166,15 @@ def _only_what_depends_on_a_database(config: pytest.Config, items: list[pytest.I
 
     A test of processes depends on it where it uses the suite's database, or makes databases on the
     same server (`own_database`); one whose processes have an SQLite file of their own does not.
+    One that learns for seconds and touches rows as others do, which run here too, says so with
+    `one_database`.
     """
+    elsewhere = ("browser", "on_sqlite", "one_database")
     touching = {"db", "transactional_db", "live_server", "django_db_setup"}
     chosen = [
         item
         for item in items
-        if not (item.get_closest_marker("browser") or item.get_closest_marker("on_sqlite"))
+        if not any(item.get_closest_marker(name) for name in elsewhere)
         and (
             touching & set(getattr(item, "fixturenames", ()))
             or item.get_closest_marker("django_db")

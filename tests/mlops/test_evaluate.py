@@ -1,8 +1,7 @@
 """Evaluation: the issue's JSON, only later decisions, and the price where nothing is served."""
 
 import json
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import polars as pl
 import pytest
 from django.core.management import CommandError, call_command
 
-from config.kernel import revise
 from markets import history
 from markets.history import History
 from mlops import evaluate, holdout, train
@@ -34,20 +32,10 @@ KEYS = {
     "skill_low",
     "skill_high",
 }
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def small(tmp_path: Path, settings) -> None:
-    settings.ENV = replace(settings.ENV, artefact_dir=tmp_path / "artefacts")
-    registry.forget()
-    revise.settings(
-        LearningSettings,
-        {"folds": 3, "bootstrap": 200, "min_events": 60, "min_rows": 200, "min_cell_events": 100},
-        author=None,
-        reason="small synthetic histories",
-        as_of=NOW - timedelta(days=1),
-    )
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("small_trainings")]
+# What is asked is how a history is scored; rows of trainings and evaluations are asked about on
+# every database by the tests of trainings and by the others here.
+learns = pytest.mark.one_database
 
 
 def folder(path: Path, past: History) -> Path:
@@ -110,9 +98,10 @@ def test_scores_equal_a_count_by_hand(tmp_path: Path) -> None:
     assert found["pooled"]["brier_market"] == pytest.approx(np.mean((price - payout) ** 2))
 
 
+@learns
 def test_only_decisions_after_the_served_versions_data_count(tmp_path: Path) -> None:
-    past = world(events=1300, slope=1.6)
-    bound = START + 900 * 4 * 3600
+    past = world(events=800, slope=2.0)
+    bound = START + 600 * 4 * 3600
     until = datetime.fromtimestamp(bound, tz=UTC)
     path = folder(tmp_path / "made", past)
     row = train.run(until=until, seed=7, as_of=NOW, history=history.load(path))
@@ -121,7 +110,7 @@ def test_only_decisions_after_the_served_versions_data_count(tmp_path: Path) -> 
     found = evaluate.run(path, as_of=NOW)
 
     after = row.version.data_until.timestamp()
-    hours = past.series.known_at.reshape(1300, 12)[:, ::2]
+    hours = past.series.known_at.reshape(800, 12)[:, ::2]
     assert found["pooled"]["rows"] == np.count_nonzero(hours > after)
     assert found["pooled"]["skill"] > 0
     assert found["pooled"]["log_loss_model"] < found["pooled"]["log_loss_market"]
@@ -129,10 +118,11 @@ def test_only_decisions_after_the_served_versions_data_count(tmp_path: Path) -> 
     assert per_dataset["pooled"]["rows"] == found["pooled"]["rows"]
 
 
+@learns
 def test_a_version_that_saw_everything_has_nothing_to_show_and_says_what_to_do(
     tmp_path: Path, capsys
 ) -> None:
-    path = folder(tmp_path / "made", world(events=700, slope=1.6))
+    path = folder(tmp_path / "made", world(events=600, slope=2.0))
     train.run(until=None, seed=7, as_of=NOW, history=history.load(path))
 
     assert scored(path) == 2
@@ -141,12 +131,13 @@ def test_a_version_that_saw_everything_has_nothing_to_show_and_says_what_to_do(
     assert evaluate.run(path, as_of=NOW)["pooled"]["skill"] is None
 
 
+@learns
 def test_chunks_do_not_change_the_forecast(tmp_path: Path, monkeypatch) -> None:
-    past = world(events=1200, slope=1.6)
+    past = world(events=600, slope=2.0)
     train.run(until=None, seed=7, as_of=NOW, history=past)
     config = LearningSettings.objects.current(as_of=NOW).as_config()
     settings_ = PredictionSettings.objects.current(as_of=NOW).as_config()
-    later = np.full(1200, -np.inf)
+    later = np.full(600, -np.inf)
 
     def said() -> np.ndarray:
         return evaluate.forecast(
@@ -202,13 +193,14 @@ def scored(path: Path, *more: str) -> int:
     return 0
 
 
+@learns
 def test_a_hold_out_learns_from_the_earlier_part_and_registers_nothing(tmp_path: Path) -> None:
-    past = world(events=1500, slope=1.6)
+    past = world(events=750, slope=2.0)
 
     found = holdout.run(past, share=0.2, seed=7, as_of=NOW)
 
-    assert found["learned"]["events"] == pytest.approx(1200, abs=2)
-    assert found["pooled"]["events"] == pytest.approx(300, abs=2)
+    assert found["learned"]["events"] == pytest.approx(600, abs=2)
+    assert found["pooled"]["events"] == pytest.approx(150, abs=2)
     assert found["pooled"]["skill_low"] > 0
     assert registry.served() is None
     assert not Evaluation.objects.exists()

@@ -21,6 +21,9 @@ from tests.mlops.worlds import START, world
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("small_trainings")]
+# What is asked is what was learned. The rows of a training are asked about on every database by the
+# others: one that is served, a second that waits, is promoted and rolled back, and broken ones.
+learns = pytest.mark.one_database
 
 
 def trained(history: History, *, until: datetime | None = None, **knobs) -> TrainingRun:
@@ -28,14 +31,14 @@ def trained(history: History, *, until: datetime | None = None, **knobs) -> Trai
 
 
 def test_a_training_is_served_and_says_from_what_it_came() -> None:
-    row = trained(world(events=1200, slope=2.0))
+    row = trained(world(events=600, slope=2.0))
 
     served = registry.served()
     assert row.status == TrainingRun.Status.SUCCEEDED
     assert served is not None
     assert served.version == row.version_id
     assert row.dataset is not None
-    assert row.dataset.events == 1200
+    assert row.dataset.events == 600
     assert json.loads(row.metrics)["out_of_fold"]["skill"] > 0
     assert Expert.objects.get(slug="gate").state == "ACTIVE"
     assert Job.objects.get(kind="train").status == Job.Status.DONE
@@ -43,10 +46,11 @@ def test_a_training_is_served_and_says_from_what_it_came() -> None:
     assert row.finished_at >= row.started_at
 
 
+@learns
 def test_only_what_was_known_by_the_bound_is_learned() -> None:
     bound = datetime.fromtimestamp(START + 300 * 4 * 3600, tz=UTC)
 
-    row = trained(world(events=600), until=bound)
+    row = trained(world(events=600, slope=2.0), until=bound)
     assert row.error == ""
 
     assert row.version is not None
@@ -63,8 +67,9 @@ def test_too_little_data_is_a_refused_run_that_names_the_remedy() -> None:
     assert Job.objects.get(kind="train").status == Job.Status.FAILED
 
 
+@learns
 def test_a_suspected_leak_is_refused_and_nothing_is_served() -> None:
-    row = trained(world(events=900, leak=True))
+    row = trained(world(events=600, leak=True))
 
     assert row.status == TrainingRun.Status.REFUSED
     assert "audit" in row.error
@@ -79,13 +84,13 @@ def test_two_trainings_never_run_at_once() -> None:
 
 
 def test_a_second_training_that_gains_no_more_waits_as_challenger() -> None:
-    first = trained(world(events=900, slope=2.0))
+    first = trained(world(events=600, slope=2.0))
     Expert.objects.update(validated_at=NOW - timedelta(hours=5))
-    second = trained(world(events=1000, slope=2.0))
+    second = trained(world(events=660, slope=2.0))
 
     gate = Expert.objects.get(slug="gate")
     contest = json.loads(second.card)["contest"]
-    assert contest["events"] == 100
+    assert contest["events"] == 60
     assert contest["champion_held"]
     assert gate.validated_at == NOW
     assert contest["challenger_gain"] < 1.01 * contest["champion_gain"]
@@ -123,24 +128,25 @@ def test_a_challenger_must_gain_a_hundredth_more_than_the_champion_on_enough_eve
     assert found is takes_over
 
 
+@learns
 def test_what_learned_from_fewer_events_must_be_better_beyond_chance() -> None:
-    first = trained(world(events=900, slope=2.0))
-    few = trained(world(events=330, slope=1.3, apart_s=16 * 3600.0))
+    first = trained(world(events=600, slope=2.0))
+    few = trained(world(events=300, slope=1.3, apart_s=16 * 3600.0))
 
     contest = json.loads(few.card)["contest"]
     assert contest["champion_gain"] <= contest["challenger_gain"]
     assert not contest["takes_over"]
-    assert "330 events, the champion from 900: within chance" in contest["reason"]
+    assert "300 events, the champion from 600: within chance" in contest["reason"]
     gate = Expert.objects.get(slug="gate")
     assert (gate.served, gate.challenger) == (first.version, few.version)
 
 
 def test_a_champion_is_not_validated_by_a_contest_on_too_few_later_events() -> None:
-    trained(world(events=900, slope=2.0))
+    trained(world(events=600, slope=2.0))
     before = NOW - timedelta(hours=5)
     Expert.objects.update(validated_at=before)
 
-    second = trained(world(events=930, slope=2.0))
+    second = trained(world(events=630, slope=2.0))
 
     gate = Expert.objects.get(slug="gate")
     assert gate.challenger == second.version
@@ -158,8 +164,9 @@ def test_out_of_fold_scores_of_every_member_are_kept_by_day() -> None:
     assert sum(s.events * (s.brier_market - s.brier_expert) for s in scores) > 0
 
 
+@learns
 def test_a_price_horizon_is_trained_and_says_why_it_is_not_served() -> None:
-    row = trained(world(events=600, hours=12), horizon="1h")
+    row = trained(world(events=300, hours=12), horizon="1h")
 
     assert row.error == ""
     assert row.version is not None
@@ -168,18 +175,20 @@ def test_a_price_horizon_is_trained_and_says_why_it_is_not_served() -> None:
     assert Expert.objects.get(slug="ahead-1h").state == "SHADOW"
 
 
+@learns
 def test_a_suspended_gate_is_trained_but_not_served() -> None:
     trained(world(events=300))
     lifecycle.demote("gate", to="SUSPENDED", evidence={"reason": "test"}, actor="ada", as_of=NOW)
 
-    row = trained(world(events=400))
+    row = trained(world(events=320))
 
     assert row.status == TrainingRun.Status.SUCCEEDED
     assert registry.served() is None
 
 
+@learns
 def test_domains_never_seen_in_training_stay_the_price_bit_for_bit() -> None:
-    trained(world(events=1200, slope=2.0, category="sports"))
+    trained(world(events=600, slope=2.0, category="sports"))
     bundle = registry.served()
     assert bundle is not None
     config = PredictionSettings.objects.current(as_of=NOW).as_config()
@@ -228,6 +237,7 @@ def test_a_look_at_the_past_or_by_a_clock_ahead_does_not_put_off_the_next_traini
     assert train.is_due("outcome", as_of=NOW)
 
 
+@learns
 def test_a_bundle_for_a_replay_is_fitted_without_a_row() -> None:
     config = LearningSettings.objects.current(as_of=NOW).as_config()
     data = labels.examples(world(events=300), until=None, config=config)
@@ -258,8 +268,9 @@ def test_the_command_refuses_a_moment_that_is_none() -> None:
     assert refusal.value.returncode == 2
 
 
+@learns
 def test_the_command_shows_the_evidence_of_every_domain(capsys, monkeypatch) -> None:
-    monkeypatch.setattr(train.archive, "load", lambda **_: world(events=900, slope=2.0))
+    monkeypatch.setattr(train.archive, "load", lambda **_: world(events=600, slope=2.0))
 
     call_command("train")
 
@@ -270,6 +281,7 @@ def test_the_command_shows_the_evidence_of_every_domain(capsys, monkeypatch) -> 
     assert json.loads(capsys.readouterr().out)["status"] == "SUCCEEDED"
 
 
+@learns
 def test_the_command_says_that_no_fold_had_enough_events(capsys, monkeypatch) -> None:
     monkeypatch.setattr(train.archive, "load", lambda **_: world(events=70))
 
@@ -290,6 +302,7 @@ def test_a_training_ends_on_the_clock_of_the_edge() -> None:
     assert Job.objects.get(kind="train").finished_at == row.finished_at
 
 
+@learns
 def test_a_bundle_names_what_it_is() -> None:
     row = trained(world(events=300))
     bundle = registry.served()
@@ -309,6 +322,7 @@ def test_a_bundle_names_what_it_is() -> None:
     assert other.label != first.label
 
 
+@learns
 def test_the_command_says_that_no_domain_showed_evidence(capsys, monkeypatch) -> None:
     monkeypatch.setattr(train.archive, "load", lambda **_: world(events=300))
 

@@ -1,5 +1,7 @@
 """Small synthetic histories with a known truth."""
 
+from functools import cache
+
 import numpy as np
 import polars as pl
 
@@ -12,6 +14,7 @@ HOUR = 3600.0
 TIMES = ("opens_at", "scheduled_end_at", "close_at", "label_known_at")
 
 
+@cache
 def world(
     *,
     events: int = 300,
@@ -26,7 +29,7 @@ def world(
     """One market an event, quoted every half hour for `hours`.
 
     The market is underconfident by `slope`: the true log odds are `slope` × those of the price.
-    With `leak`, the spread tells the answer.
+    With `leak`, the spread tells the answer. Made once for the same knobs: change nothing in it.
     """
     rng = np.random.default_rng(seed)
     opened = START + np.arange(events) * apart_s
