@@ -10,11 +10,15 @@ from uuid import UUID
 from config.kernel.units import ZERO
 
 
-class Unsent(Exception):
+class VenueFailure(Exception):
+    """The venue did not do what it was asked; the three kinds say what that proves."""
+
+
+class Unsent(VenueFailure):
     """Proof that nothing reached the venue; sending again is safe."""
 
 
-class Rejected(Exception):
+class Rejected(VenueFailure):
     """Proof that the venue refused."""
 
 
@@ -30,11 +34,11 @@ class Underpriced(Rejected):
     """Proof that the chain's node wants higher fees for this transaction."""
 
 
-class OutcomeUnknown(Exception):
+class OutcomeUnknown(VenueFailure):
     """No proof either way: never signed anew, only looked up and handed in with the same bytes."""
 
 
-class Restricted(Exception):
+class Restricted(VenueFailure):
     """Proof that the venue takes no such order for now; it is nobody's failure.
 
     `restriction` is one of `VenueState.Restriction`; `retry_after_s` is what the venue asked for.

@@ -1,5 +1,7 @@
 """What exists: events, their markets and outcomes, the terms that held, and how they ended."""
 
+from decimal import Decimal
+
 from django.db import models
 from django.db.models import F, Q
 
@@ -352,6 +354,11 @@ class Resolution(AppendOnly):
 
     def __str__(self) -> str:
         return f"{self.payout_0}/{self.payout_1}"
+
+    def payout_of(self, outcome_index: int) -> Decimal:
+        """Dollars that a share of this outcome pays."""
+        paid: Decimal = self.payout_1 if outcome_index else self.payout_0
+        return paid
 
 
 class ResolutionCase(models.Model):

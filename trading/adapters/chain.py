@@ -16,7 +16,8 @@ import orjson
 from config.kernel.units import from_micro
 from markets.adapters import http
 from trading.core import abi
-from trading.core.redemption import POLYGON, V2, Call, Condition, Contracts, is_v2, per_share
+from trading.core.redemption import POLYGON, V2, Call, Condition, Contracts, per_share
+from trading.core.signing import is_v2_position
 from trading.core.transactions import Seen
 from trading.venue import NonceUsed, OutcomeUnknown, Rejected, Underpriced, Unsent
 
@@ -82,8 +83,8 @@ class Chain:
         return found
 
     def _by_contract(self, token_ids: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-        second = [token for token in token_ids if is_v2(token)]
-        first = [token for token in token_ids if not is_v2(token)]
+        second = [token for token in token_ids if is_v2_position(token)]
+        first = [token for token in token_ids if not is_v2_position(token)]
         for target, tokens in (
             (self.contracts.conditional_tokens, first),
             (self.contracts.position_manager, second),

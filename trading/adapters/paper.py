@@ -15,6 +15,7 @@ from trading.adapters import paper_rows
 from trading.adapters.paper_rows import Met, Place
 from trading.books import inventory
 from trading.core import paper, queue
+from trading.core.amounts import RESTING
 from trading.core.paper import Arrival, Ending
 from trading.core.queue import Match, Printed, Seen
 from trading.market_data import Refresh, from_venue
@@ -57,7 +58,7 @@ class Paper(OrderVenue):
 
     def prepare(self, ticket: Ticket, *, as_of: datetime) -> Prepared:
         """Nothing is signed here; the name follows from the order."""
-        if ticket.post_only and ticket.type not in paper.RESTING:
+        if ticket.post_only and ticket.type not in RESTING:
             raise Rejected(f"{ticket.type} orders take; only GTC and GTD can be post-only")
         if ticket.type == "GTD" and ticket.rest_until is None:
             raise Rejected("a GTD order needs a date at which it ends: set rest_until")
@@ -93,7 +94,7 @@ class Paper(OrderVenue):
     ) -> set[int]:
         """Markets whose book is missing for an arrival, or has grown old over a resting order."""
         missing = {t.market_id for t in due if met[t.order_id] is None and as_of < t.expires_at}
-        resting = {t.market_id for t in due if met[t.order_id] and t.type in paper.RESTING}
+        resting = {t.market_id for t in due if met[t.order_id] and t.type in RESTING}
         recent = Quote.objects.filter(
             market_id__in=resting,
             kind__in=paper_rows.EXECUTABLE,

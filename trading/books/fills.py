@@ -15,13 +15,13 @@ from config.kernel import audit
 from config.kernel.units import ZERO
 from trading.books import claims, facts, ledger, positions, settlements
 from trading.books.settlements import settling
+from trading.core.amounts import IMMEDIATE
 from trading.core.holdings import DUST
 from trading.core.order_states import IN_FLIGHT
-from trading.models import Account, Fill, Order, Position, Redemption, Side, TimeInForce
+from trading.models import Account, Fill, Order, Position, Redemption, Side
 from trading.venue import Execution
 
 log = structlog.get_logger()
-MARKET_TYPES = (TimeInForce.FAK, TimeInForce.FOK)
 
 __all__ = ["is_full", "pay_out", "record", "settling"]
 
@@ -53,7 +53,7 @@ def _is_beyond(order: Order) -> bool:
 
     A FAK or FOK buy binds dollars at the venue: at better prices they buy more shares.
     """
-    if order.side == Side.BUY and order.type in MARKET_TYPES:
+    if order.side == Side.BUY and order.type in IMMEDIATE:
         told = facts.happened().filter(order=order).values_list("price", "shares")
         spent = sum((price * shares for price, shares in told), ZERO)
         return bool(spent > order.price * (order.shares + DUST))

@@ -267,10 +267,7 @@ def _payouts(positions: Iterable[Position]) -> dict[int, Decimal]:
     held = list(positions)
     resolved = Resolution.objects.in_bulk([p.market_id for p in held], field_name="market_id")
     return {
-        p.pk: payout(
-            p.shares,
-            resolved[p.market_id].payout_1 if p.outcome.index else resolved[p.market_id].payout_0,
-        )
+        p.pk: payout(p.shares, resolved[p.market_id].payout_of(p.outcome.index))
         for p in held
         if p.market_id in resolved
     }

@@ -18,6 +18,9 @@ AMOUNT_PLACES: Final[Mapping[Decimal, int]] = {
 """Tick → decimals that the venue accepts on the side that follows from the price."""
 
 IMMEDIATE: Final = ("FAK", "FOK")
+"""What is there at once, the rest is killed: such a purchase binds dollars."""
+RESTING: Final = ("GTC", "GTD")
+"""What may wait at its price, and be post-only."""
 _FINEST_TICK: Final = Decimal("0.0001")
 
 

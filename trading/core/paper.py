@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from config.kernel.units import ONE, ZERO, decimal
 from markets.core.book import Book, Level
+from trading.core.amounts import RESTING
 from trading.core.fees import fee_if_known
 from trading.core.queue import Waiting
 from trading.venue import Execution, Ticket
@@ -17,8 +18,6 @@ from trading.venue import Execution, Ticket
 Floats = NDArray[np.float64]
 GRID = 1e-7
 """Finer than any difference between two prices."""
-
-RESTING = ("GTC", "GTD")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

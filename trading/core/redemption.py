@@ -59,16 +59,6 @@ class Call:
     data: str
 
 
-def is_v2(token_id: str) -> bool:
-    """Whether an id is one of the second protocol: a module in front, eight bytes of zero inside.
-
-    >>> is_v2(str((1 << 248) + 1)), is_v2("12")
-    (True, False)
-    """
-    number = int(token_id)
-    return number >> 248 in (1, 2, 3) and (number >> 40) % (1 << 64) == 0
-
-
 def redeem_call(
     condition: Condition,
     *,

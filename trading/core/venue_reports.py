@@ -11,7 +11,9 @@ from decimal import ROUND_UP, Decimal
 from typing import Final
 
 from config.kernel.units import MICRO, ONE, ZERO
+from trading.core.amounts import IMMEDIATE
 from trading.core.fees import fee_if_known
+from trading.core.holdings import DUST
 from trading.venue import Execution, Receipt
 
 MILLION: Final = Decimal(1_000_000)
@@ -19,14 +21,11 @@ BEST: Final = Decimal("0.001")
 """No price is below the finest tick: so much more than asked for may a bound of dollars buy."""
 LEAST_SCALED: Final = Decimal(10_000)
 """The venue trades hundredths of a share: in integers of 1e-6 it says at least this."""
-DUST: Final = Decimal("0.01")
-"""The venue's trades of a filled order may fall short of it by its own rounding."""
 INDEXED_WITHIN: Final = timedelta(seconds=60)
 """Trades of an order that was killed at once may appear one after the other for so long."""
 
 OPEN_WORDS: Final = ("LIVE", "DELAYED", "UNMATCHED", "OPEN")
 EXPIRED_WORDS: Final = ("CANCELED_EXPIRED_ORDER", "EXPIRED")
-IMMEDIATE: Final = ("FAK", "FOK")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

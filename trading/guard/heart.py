@@ -5,21 +5,18 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from trading.core.amounts import RESTING
 from trading.core.order_protocol import ExecutionConfig
 from trading.core.order_states import IN_FLIGHT
-from trading.models import Order, TimeInForce, TradeIntent, VenueState
+from trading.models import Order, TradeIntent, VenueState
 from trading.orders import restrictions
 from trading.venue import (
     GuardedVenue,
-    OutcomeUnknown,
-    Rejected,
-    Restricted,
-    Unsent,
+    VenueFailure,
     WrongHeartbeat,
 )
 
 log = structlog.get_logger()
-RESTING = (TimeInForce.GTC, TimeInForce.GTD)
 
 
 def is_needed(mode: str, config: ExecutionConfig) -> bool:
@@ -59,7 +56,7 @@ class Heart:
         state = restrictions.state_of(self.mode, self.venue.wallet, as_of=as_of)
         try:
             following = self._beat(state.heartbeat_id)
-        except (Unsent, Rejected, OutcomeUnknown, Restricted, WrongHeartbeat) as trouble:
+        except (VenueFailure, WrongHeartbeat) as trouble:
             log.warning("heartbeat.not_accepted", mode=self.mode, reason=str(trouble))
             return False
         VenueState.objects.filter(pk=state.pk).update(

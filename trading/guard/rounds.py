@@ -19,17 +19,13 @@ from trading.reconciling import reconcile
 from trading.settings import ExecutionSettings, ReadinessSettings
 from trading.venue import (
     GuardedVenue,
-    OutcomeUnknown,
-    Rejected,
-    Restricted,
     Unauthorised,
-    Unsent,
+    VenueFailure,
 )
 
 log = structlog.get_logger()
 ACTOR = COMPONENT = "live_guard"
 BEAT_S = 15
-VENUE_TROUBLE = (Unsent, Rejected, OutcomeUnknown, Restricted)
 BUSY = (locks.LockTimeout, OperationalError)
 BUSY_TURNS = 3
 """So often in a row a step may find the database busy before trading stops.
@@ -110,7 +106,7 @@ class Rounds:
             step(now)
         except Unauthorised as refusal:
             self._halt("CREDENTIALS", f"{name}: the venue refuses us: {refusal}", as_of=now)
-        except VENUE_TROUBLE as trouble:
+        except VenueFailure as trouble:
             log.warning("guard.step_failed", step=name, reason=transitions.storable(str(trouble)))
         except BUSY as busy:
             self._wait_for_turn(name, busy, as_of=now)

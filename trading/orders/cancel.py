@@ -19,13 +19,14 @@ from markets.models import Resolution
 from risk import halts
 from risk.models import Halt, TradingState
 from trading import crash_points
+from trading.core.amounts import RESTING
 from trading.core.order_protocol import MAY_REST, ExecutionConfig
 from trading.core.order_states import IN_FLIGHT, TERMINAL
 from trading.models import Discrepancy, Order
 from trading.orders import restrictions, transitions
 from trading.orders.sending import ticket
 from trading.settings import ExecutionSettings
-from trading.venue import OrderVenue, OutcomeUnknown, Rejected, Restricted, Unsent
+from trading.venue import OrderVenue, Restricted, VenueFailure
 from trading.watching import discrepancies
 
 log = structlog.get_logger()
@@ -113,7 +114,7 @@ def _hand_over(sent: Sequence[Order], venue: OrderVenue, *, reason: str, now: Cl
         taken = venue.cancel([ticket(order) for order in sent], as_of=now())
     except Restricted as refusal:
         restrictions.impose(first.mode, first.wallet, refusal, as_of=now())
-    except (Unsent, Rejected, OutcomeUnknown) as trouble:
+    except VenueFailure as trouble:
         log.warning(
             "order.cancel_not_heard", orders=len(sent), reason=transitions.storable(str(trouble))
         )
@@ -179,6 +180,6 @@ def _lateness(order: Order, config: ExecutionConfig) -> Iterator[tuple[datetime,
     yield sent + timedelta(seconds=config.stale_order_s), "it has rested for too long"
     if order.rest_until is not None:
         yield order.rest_until, "it was to rest until now"
-    if order.market.scheduled_end_at is not None and order.type in ("GTC", "GTD"):
+    if order.market.scheduled_end_at is not None and order.type in RESTING:
         before = timedelta(seconds=config.cancel_before_end_s)
         yield order.market.scheduled_end_at - before, "its market ends soon"

@@ -22,12 +22,9 @@ from trading.orders.sending import Admission, anyone, ticket
 from trading.settings import ExecutionSettings
 from trading.venue import (
     OrderVenue,
-    OutcomeUnknown,
     Receipt,
-    Rejected,
-    Restricted,
     Unauthorised,
-    Unsent,
+    VenueFailure,
 )
 from trading.watching import unbooked
 
@@ -126,7 +123,7 @@ def _ask(
         answers = venue.look_up([ticket(order) for order in waiting], as_of=as_of)
     except Unauthorised:
         raise
-    except (Unsent, OutcomeUnknown, Restricted, Rejected, ValueError, ArithmeticError) as trouble:
+    except (VenueFailure, ValueError, ArithmeticError) as trouble:
         reason = transitions.storable(str(trouble))
         log.info("order.not_asked", orders=len(waiting), reason=reason)
         if len(waiting) > 1:

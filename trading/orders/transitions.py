@@ -1,7 +1,6 @@
 """Move an order through its states, and give back what it no longer needs."""
 
 from datetime import datetime
-from decimal import Decimal
 
 import structlog
 from django.db import transaction
@@ -9,6 +8,7 @@ from django.db.models import QuerySet
 
 from config.kernel import locks
 from config.kernel.modes import SIMULATED
+from config.kernel.units import ZERO
 from trading import crash_points
 from trading.books import claims, fills, ledger
 from trading.core.order_states import IN_FLIGHT, NEXT, TERMINAL, sources
@@ -16,7 +16,6 @@ from trading.models import Account, Order
 from trading.venue import OrderVenue, Receipt
 
 log = structlog.get_logger()
-ZERO = Decimal(0)
 
 
 class IllegalTransition(RuntimeError):

@@ -130,7 +130,7 @@ def _worth(position: Position, resolution: Resolution | None) -> Decimal | None:
     """What a share pays; None while nobody knows."""
     if resolution is None:
         return None
-    return resolution.payout_1 if position.outcome.index else resolution.payout_0
+    return resolution.payout_of(position.outcome.index)
 
 
 def _token(look: Look, position: Position, worth: Decimal | None) -> Finding | None:

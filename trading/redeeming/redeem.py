@@ -46,7 +46,7 @@ def _redeem(position_id: int, *, as_of: datetime) -> bool:
     if position.shares <= ZERO or _is_being_sold(position):
         return False
     resolution = Resolution.objects.get(market_id=position.market_id)
-    per_share = resolution.payout_1 if position.outcome.index else resolution.payout_0
+    per_share = resolution.payout_of(position.outcome.index)
     dollars = payout_of(position.shares, per_share)
     return book(position, shares=position.shares, dollars=dollars, as_of=as_of)
 

@@ -90,8 +90,7 @@ def _due(now: datetime) -> list[dict[str, Any]]:
 
 
 def _per_share(position: Position) -> Decimal:
-    told = position.market.resolution
-    dollars: Decimal = told.payout_1 if position.outcome.index else told.payout_0
+    dollars: Decimal = position.market.resolution.payout_of(position.outcome.index)
     return dollars
 
 
