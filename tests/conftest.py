@@ -2,11 +2,12 @@
 
 import fcntl
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,16 @@ def unfinished_work_is_given_back(django_db_blocker: Any) -> Iterator[None]:
         locks.give_back_everything()
 
 
+@contextmanager
+def off_the_clock() -> Iterator[None]:
+    """What all tests share is no test's time: the first to ask for it would pay for all."""
+    left, again = signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, left, again)
+
+
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite file with all tables and no rows, made once for all workers; copy, never write."""
@@ -101,7 +112,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shared = shared.parent
     state = shared / "migrated"
     state.mkdir(exist_ok=True)
-    with (state / "lock").open("w") as lock:
+    with off_the_clock(), (state / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (state / "done").exists():
             environment = {
@@ -137,6 +148,20 @@ def django_db_modify_db_settings(request: pytest.FixtureRequest) -> Iterator[Non
     ):
         migrated.backup(keeper)
         yield
+
+
+@pytest.fixture(scope="session")
+def clock_stopped() -> Iterator[ExitStack]:
+    """The time limit of whichever test asks first, stopped until somebody closes this."""
+    with ExitStack() as stopped:
+        stopped.enter_context(off_the_clock())
+        yield stopped
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(clock_stopped: ExitStack, django_db_setup: None) -> None:
+    """Django's own, with no test's clock running while it makes the worker's database."""
+    clock_stopped.close()
 
 
 @pytest.fixture
