@@ -2,10 +2,11 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
@@ -20,7 +21,7 @@ from markets.core.wire import NotUnderstood
 from predictions.models import ExpertState, ModelVersion
 from risk import halts
 from risk.models import TradingState
-from trading.core.readiness import CONDITIONS, Fact, State
+from trading.core.readiness import Fact, Gate, State, remedy_of
 from trading.settings import TradingSettings
 from trading.watching import readiness
 
@@ -28,6 +29,16 @@ LEAST_PYTHON = (3, 11)
 CLOCK_TOLERANCE_S = 2.0
 MINUTES_SHOWN = 2 * 1440
 OK, WARNING, FAILED = "ok", "warning", "failed"
+PLAY_MONEY = f"{Mode.REHEARSAL.value.lower()} "
+NEXT: Mapping[str, str] = MappingProxyType(
+    {
+        Mode.DEMO.value: "it runs; practise saying yes: control room → “Rehearse with approvals”, "
+        "and `manage.py funnel` tells why (not) trading",
+        Mode.REHEARSAL.value: "it runs; say yes or no to what waits: control room → Approval "
+        "queue, or `manage.py intents list`",
+    }
+)
+"""What to do where all is well and nothing is real."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +58,7 @@ class Report:
     mode: str
     findings: tuple[Finding, ...]
     unmet_for_live: tuple[str, ...]
+    live_gates: tuple[Gate, ...] = ()
 
     @property
     def ready_for_paper(self) -> bool:
@@ -64,16 +76,19 @@ class Report:
     @property
     def next_step(self) -> str:
         """The remedy of the gravest finding."""
+        # A wallet of play money is looked at for practice: nothing waits for it.
+        weighed = [f for f in self.findings if not f.check.startswith(PLAY_MONEY)]
         for level in (FAILED, WARNING):
-            for finding in self.findings:
+            for finding in weighed:
                 if finding.level == level:
                     return finding.remedy
-        running = any(f.check == "heartbeats" and f.level == OK for f in self.findings)
-        return (
-            "nothing to do: it runs; `manage.py status` shows how"
-            if running
-            else "start it: `make up`"
-        )
+        if any(f.check == "heartbeats" and f.level == OK for f in self.findings):
+            return NEXT.get(self.mode, "nothing to do: it runs; `manage.py status` shows how")
+        return f"start it: `{_start()}`"
+
+
+def _start() -> str:
+    return "make demo" if settings.ENV.mode == Mode.DEMO else "make up"
 
 
 def examine(*, as_of: datetime) -> Report:
@@ -103,8 +118,13 @@ def examine(*, as_of: datetime) -> Report:
         _clock(asked),
         *_wallets(as_of=as_of),
     ]
-    unmet = tuple(_live_gates(findings, as_of=as_of))
-    return Report(mode=mode, findings=tuple(findings), unmet_for_live=unmet)
+    gates = tuple(_live_gates(findings, as_of=as_of))
+    return Report(
+        mode=mode,
+        findings=tuple(findings),
+        unmet_for_live=tuple(f"{gate.name}: {gate.sentence}" for gate in gates),
+        live_gates=gates,
+    )
 
 
 def _guarded(check: str, run: Callable[[], Finding], remedy: str) -> Finding:
@@ -213,7 +233,9 @@ def _heartbeats(*, as_of: datetime) -> Finding:
     if beats and not late:
         return Finding(check="heartbeats", level=OK, detail=f"{len(beats)} components on time")
     detail = f"silent: {', '.join(late)}" if late else "no component has reported yet"
-    return Finding(check="heartbeats", level=WARNING, detail=detail, remedy="start it: `make up`")
+    return Finding(
+        check="heartbeats", level=WARNING, detail=detail, remedy=f"start it: `{_start()}`"
+    )
 
 
 def _state(mode: str, *, as_of: datetime) -> Finding:
@@ -289,19 +311,12 @@ def _wallets(*, as_of: datetime) -> Iterator[Finding]:
     """What the guard found of its wallet, where one was looked at; no key is needed to read it."""
     for mode in GUARDED:
         for name, fact in sorted(readiness.known(mode).items()):
-            remedy = "" if fact.state is State.MET else _remedy(fact, mode)
             yield Finding(
                 check=f"{mode.value.lower()} {name}",
                 level=LEVELS[fact.state],
                 detail=f"{fact.detail} (seen {_ago(fact, as_of=as_of)} ago)",
-                remedy=remedy,
+                remedy=remedy_of(fact, rehearses=mode is Mode.REHEARSAL),
             )
-
-
-def _remedy(fact: Fact, mode: Mode) -> str:
-    known = {condition.name: condition.remedy for condition in CONDITIONS}
-    again = f"look again with `manage.py moneydoctor --check --mode {mode.value}`"
-    return known.get(fact.name, again)
 
 
 def _ago(fact: Fact, *, as_of: datetime) -> str:
@@ -309,14 +324,18 @@ def _ago(fact: Fact, *, as_of: datetime) -> str:
     return f"{minutes} min" if minutes < MINUTES_SHOWN else f"{minutes // 1440} days"
 
 
-def _live_gates(findings: list[Finding], *, as_of: datetime) -> Iterator[str]:
+def _live_gates(findings: list[Finding], *, as_of: datetime) -> Iterator[Gate]:
     """What keeps real orders away: the installation's own faults, then each unmet gate."""
     guarded = {f"{mode.value.lower()} " for mode in GUARDED}
     for finding in findings:
         if finding.level != OK and not finding.check.startswith(tuple(guarded)):
-            yield finding.check
-    for gate in readiness.unmet(as_of=as_of):
-        yield f"{gate.name}: {gate.sentence}"
+            yield Gate(
+                name=finding.check,
+                state=State.UNMET,
+                sentence=finding.detail,
+                remedy=finding.remedy,
+            )
+    yield from readiness.unmet(as_of=as_of)
 
 
 def as_dict(report: Report) -> dict[str, Any]:
@@ -327,6 +346,10 @@ def as_dict(report: Report) -> dict[str, Any]:
         "ready_for_paper": report.ready_for_paper,
         "ready_for_live": not report.unmet_for_live,
         "unmet_for_live": list(report.unmet_for_live),
+        "live_gates": [
+            {"name": gate.name, "sentence": gate.sentence, "remedy": gate.remedy}
+            for gate in report.live_gates
+        ],
         "next_step": report.next_step,
         "mode": report.mode,
         "simulated": report.mode != Mode.LIVE,

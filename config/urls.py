@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.contrib.auth.decorators import login_required
 from django.templatetags.static import static
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.utils.functional import lazy
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
@@ -16,6 +16,7 @@ from config.pages import (
     market,
     markets,
     model_card,
+    no_such_api,
     overview,
 )
 from markets import api as markets_api
@@ -54,6 +55,7 @@ api_v1 = [
     path("intents/<uuid:pk>/approve/", api_approvals.Approve.as_view(), name="api_approve"),
     path("intents/<uuid:pk>/reject/", api_approvals.Reject.as_view(), name="api_reject"),
     path("orders/", trading_api.Orders.as_view(), name="api_orders"),
+    path("fills/", trading_api.Fills.as_view(), name="api_fills"),
     path("trades/", trading_api.Trades.as_view(), name="api_trades"),
     path("positions/", trading_api.Positions.as_view(), name="api_positions"),
     path("portfolio/latest/", risk_api.LatestPortfolio.as_view(), name="api_portfolio"),
@@ -85,5 +87,6 @@ urlpatterns = [
     path("live", health.live, name="live"),
     path("favicon.ico", RedirectView.as_view(url=ICON), name="favicon"),
     path("api/v1/", include(api_v1)),
+    re_path("^api/", no_such_api.page),
     path("admin/", admin.site.urls),
 ]

@@ -143,6 +143,13 @@ class Trades(RowList):
     filterset_class = TradeFilter
 
 
+@extend_schema_view(
+    get=extend_schema(summary="Fills: the same rows as trades", operation_id="fills_list")
+)
+class Fills(Trades):
+    """Executions by the name that they have everywhere else, newest first."""
+
+
 class PositionRow(serializers.Serializer[Any]):
     """Shares held of one outcome."""
 

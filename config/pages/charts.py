@@ -26,7 +26,7 @@ def equity(mode: str, *, since: datetime, as_of: datetime) -> tuple[Spec, Spec] 
     """Equity and drawdown of a mode; None before the first two snapshots."""
     found = EquityPoint.objects.filter(mode=mode, observed_at__gt=since, observed_at__lte=as_of)
     columns = ("observed_at", "risk_equity", "cash", "open_mark", "redeemable", "drawdown")
-    rows = thin(list(found.order_by("observed_at").values_list(*columns)))
+    rows = thin(_since_money(list(found.order_by("observed_at").values_list(*columns))))
     if len(rows) < 2:
         return None
     times = [row[0].timestamp() for row in rows]
@@ -44,6 +44,12 @@ def equity(mode: str, *, since: datetime, as_of: datetime) -> tuple[Spec, Spec] 
         "lines": [_line("drawdown", [-row[5] for row in rows], "--bad", fill=True)],
     }
     return money, fall
+
+
+def _since_money(rows: list[Any]) -> list[Any]:
+    """Without what was noted before anything was paid in: nobody fell from there or rose to it."""
+    first = next((i for i, row in enumerate(rows) if any(row[1:5])), len(rows))
+    return rows[first:]
 
 
 def market(market_id: int, *, since: datetime, as_of: datetime) -> Spec | None:

@@ -236,3 +236,32 @@ def test_the_documentation_asks_strangers_to_sign_in_and_leads_back(client: Clie
     assert stranger.status_code == 302
     assert stranger["Location"].endswith("/admin/login/?next=/api/v1/docs/")
     assert f'href="{reverse("overview")}"' in client.get(reverse("api_docs")).content.decode()
+
+
+@pytest.mark.parametrize("address", ["/api/", "/api/v1/nothing/", "/api/v1/nothing", "/api/v2/x/"])
+@pytest.mark.parametrize("method", ["get", "post", "delete"])
+def test_an_address_that_leads_nowhere_is_told_as_json(address: str, method: str) -> None:
+    answer = getattr(Client(enforce_csrf_checks=True), method)(address)
+
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/json")
+    assert answer.json()["code"] == "not_found"
+    assert "/api/v1/docs/" in answer.json()["message"]
+
+
+def test_an_address_that_lacks_its_last_slash_is_led_on_to_read_only(client: Client) -> None:
+    read = client.get("/api/v1/orders?mode=PAPER")
+    written = client.post("/api/v1/orders", {})
+
+    assert (read.status_code, read["Location"]) == (301, "/api/v1/orders/?mode=PAPER")
+    assert written.status_code == 404
+    assert written.json()["message"].endswith("write /api/v1/orders/")
+
+
+def test_fills_are_a_list_like_their_neighbours_and_read_only(client: Client) -> None:
+    make.FillFactory()
+
+    body = client.get(reverse("api_fills")).json()
+
+    assert body == client.get(reverse("api_trades")).json()
+    assert len(body["results"]) == 1
+    assert client.post(reverse("api_fills"), {}).status_code == 405

@@ -67,6 +67,17 @@ def test_a_wish_that_the_gate_would_refuse_is_red_and_says_why_before_anybody_sa
     assert wish.approval_set.count() == 0
 
 
+def test_an_edge_at_a_price_at_which_nothing_is_offered_is_not_green(client: Client) -> None:
+    wish = a_wish()
+    make.QuoteFactory(market=wish.market, at=timezone.now(), bid=0.60, ask=0.62)
+
+    queue = client.get(reverse(QUEUE)).content.decode()
+    page = client.get(address_of(wish)).content.decode()
+
+    assert 'Edge at the limit</span><span class="value"><b>0.' in queue
+    assert "MIN_SIZE: nothing is offered at 0.51 or less any more" in page
+
+
 def test_a_sale_speaks_of_bids_and_of_what_it_brings_whatever_was_said_when_it_was_made(
     client: Client,
 ) -> None:

@@ -244,3 +244,31 @@ def test_a_span_that_makes_no_sense_is_bad_usage(nonsense: str) -> None:
         call_command("funnel", "--since", nonsense)
 
     assert refused.value.returncode == 2
+
+
+def test_what_keeps_live_closed_is_a_line_each_with_its_remedy(venue: type[Venue]) -> None:
+    _, printed = run("doctor")
+    _, told = run("doctor", "--json")
+
+    gates = {gate["name"]: gate for gate in json.loads(told)["live_gates"]}
+    assert {"shadow_days", "persons", "credentials", "allowances", "trial"} <= set(gates)
+    assert all(gate["sentence"] and gate["remedy"] for gate in gates.values())
+    lines = [line.split() for line in printed[printed.index("Before LIVE:") :].splitlines()]
+    firsts = [line[1] for line in lines if line[:1] == ["·"]]
+    assert firsts == list(gates)
+
+
+@pytest.mark.parametrize(
+    ("mode", "step"), [("DEMO", "Rehearse with approvals"), ("REHEARSAL", "Approval queue")]
+)
+def test_a_demo_in_which_all_is_well_has_a_next_step_whatever_its_play_money(
+    mode: str, step: str
+) -> None:
+    beats = doctor.Finding(check="heartbeats", level=doctor.OK, detail="")
+    purse = doctor.Finding(
+        check="rehearsal allowances", level=doctor.WARNING, detail="x", remedy="nothing to do"
+    )
+
+    report = doctor.Report(mode=mode, findings=(beats, purse), unmet_for_live=())
+
+    assert step in report.next_step

@@ -234,6 +234,8 @@ def test_equity_and_drawdown_come_from_the_snapshots_of_the_mode() -> None:
         at = now - timedelta(minutes=minutes)
         make.EquityPointFactory(observed_at=at, cash=cash, drawdown=0.1 if cash < 10_000 else 0.0)
     make.EquityPointFactory(observed_at=now, mode="DEMO", cash=1)
+    before_any_money = now - timedelta(minutes=40)
+    make.EquityPointFactory(observed_at=before_any_money, cash=0, risk_equity=0)
 
     curves = charts.equity("PAPER", since=now - timedelta(hours=1), as_of=now)
 

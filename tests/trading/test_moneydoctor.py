@@ -120,6 +120,8 @@ def test_the_check_looks_at_everything_and_buys_nothing(installation, up, monkey
     assert {"credentials", "clock", "place", "wallet", "allowances", "balance"} <= names_
     assert "UNKNOWN" not in said.getvalue()
     assert "without limit" in said.getvalue()
+    after = said.getvalue().split("without limit")[-1].splitlines()[1]
+    assert "→ nothing to do: the stand-in exchange may take everything" in after
     assert len(up.exchange.accepted_orders()) == before
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 UNLIMITED: Final = Decimal(2) ** 200
@@ -105,6 +106,25 @@ CONDITIONS: Final = (
         remedy="deposit on the venue's own pages, no more than can be lost",
     ),
 )
+
+
+STAND_IN: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "allowances": "nothing to do: the stand-in exchange may take everything, it is play money; "
+        "with real money a person sets finite amounts on the venue's own pages",
+        "balance": "start the demo again: its exchange gives play money when the guard starts",
+    }
+)
+"""What to do about the wallet of a rehearsal, where that is not what real money asks for."""
+
+
+def remedy_of(fact: Fact, *, rehearses: bool) -> str:
+    """The next step about a fact that is not well; "" where it is."""
+    if fact.state is State.MET:
+        return ""
+    known = {condition.name: condition.remedy for condition in CONDITIONS}
+    stand_in = STAND_IN.get(fact.name, "") if rehearses else ""
+    return stand_in or known.get(fact.name, "look again with `manage.py moneydoctor --check`")
 
 
 def of_facts(

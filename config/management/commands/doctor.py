@@ -48,4 +48,10 @@ class Command(BaseCommand):
         colour = "green" if report.ready_for_paper else "red"
         console.print(f"\n[bold {colour}]{report.verdict}[/]")
         console.print(f"Next step: {escape(report.next_step)}")
-        console.print(f"[dim]Before LIVE: {escape('; '.join(report.unmet_for_live))}[/]")
+        if report.live_gates:
+            console.print("\nBefore LIVE:")
+            gates = Table(box=None, show_header=False, pad_edge=False)
+            for gate in report.live_gates:
+                note = f"{escape(gate.sentence)}\n[dim]→ {escape(gate.remedy)}[/]"
+                gates.add_row("·", escape(gate.name), note)
+            console.print(gates)

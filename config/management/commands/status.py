@@ -19,7 +19,10 @@ from predictions.models import Expert, ExpertState
 
 class Command(BaseCommand):
     requires_system_checks: list[str] = []  # noqa: RUF012 - Django's contract; no page is needed
-    help = "Print what is going on. Exit code 0: all well, 1: halted or a component is silent."
+    help = (
+        "Print what is going on. Exit code 0: all well; 1: something is halted (also where a "
+        "person halted it on purpose), a component is silent, or the fate of an order is unknown."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print the reading as JSON")

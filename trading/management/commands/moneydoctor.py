@@ -19,7 +19,7 @@ from markets.core.wire import NotUnderstood
 from markets.models import Outcome
 from trading.adapters import custody, guarded
 from trading.adapters.clob import Clob
-from trading.core.readiness import Fact
+from trading.core.readiness import Fact, remedy_of
 from trading.guard import trial
 from trading.guard.trial import Offer, RoundTrip
 from trading.venue import OutcomeUnknown, Rejected, Restricted, Unsent
@@ -68,7 +68,7 @@ class Command(BaseCommand):
     def _go(self, venue: Clob, mode: str, *, most: Decimal, options: dict[str, Any]) -> None:
         facts = guarded.look(venue, mode=mode, env=settings.ENV, clock=timezone.now)
         for fact in facts:
-            self._show(fact)
+            self._show(fact, mode)
         if options["check"]:
             if not all(fact.state == "MET" for fact in facts):
                 sys.exit(1)
@@ -94,8 +94,10 @@ class Command(BaseCommand):
             raise trial.NotNow("live_guard runs, and it alone sends; stop it for this round trip")
         return leader
 
-    def _show(self, fact: Fact) -> None:
+    def _show(self, fact: Fact, mode: str) -> None:
         self.stdout.write(f"{fact.state.value:<8} {fact.name:<12} {fact.detail}")
+        if remedy := remedy_of(fact, rehearses=mode == Mode.REHEARSAL):
+            self.stdout.write(f"{'':<22}→ {remedy}")
 
     def _refuse_unready(self, mode: str) -> None:
         """With real money every gate but this very trip has to be met."""
