@@ -16,7 +16,7 @@ endif
 export PYTHONDONTWRITEBYTECODE ?=
 
 
-.PHONY: demo up test suite coverage torture check static kernels lint format type-check contracts migrations bench bench-markets bench-forecast bench-power bench-money clean lock install
+.PHONY: demo up test suite torture check static kernels lint format type-check contracts migrations bench bench-markets bench-forecast bench-power bench-money clean lock install
 
 demo: $(STAMP)
 	$(BIN)/python manage.py up --demo --port $(PORT)
@@ -31,10 +31,6 @@ test: $(STAMP)
 
 suite: $(STAMP)
 	$(BIN)/python -m tests.suite
-
-# The suite traced: a third slower; a figure for every area, and a failure where one is too low.
-coverage: $(STAMP)
-	TRACE=1 $(BIN)/python -m tests.suite
 
 # The fast half.
 check: static

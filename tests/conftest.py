@@ -172,18 +172,32 @@ def fact_triggers(db: Any) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Choose what runs on the second database, and what `make coverage` traces.
-
-    Tracing costs half of a test's time again: browsers, recorded history, whole stories and the
-    sources themselves are asked about code that other tests run.
-    """
-    if os.environ.get("DATABASE_TESTS_ONLY"):
+    """Choose what runs on the second database, and which tests are traced for coverage."""
+    second = bool(os.environ.get("DATABASE_TESTS_ONLY"))
+    if second:
         _only_what_depends_on_a_database(config, items)
-    untraced = {ROOT / "tests" / "architecture", ROOT / "tests" / "flows"}
     for item in items:
-        marked = item.get_closest_marker("history") or item.get_closest_marker("browser")
-        if marked or untraced & set(item.path.parents):
+        if not _is_traced(item, second=second):
             item.add_marker(pytest.mark.no_cover)
+
+
+def _is_traced(item: pytest.Item, *, second: bool) -> bool:
+    """Whether coverage counts what this test runs.
+
+    Tracing costs half of a test's time again. What repeats lines a hundred times, reads recorded
+    history, starts processes or tells whole stories runs untraced: the figures are what the other
+    tests reach. Of the second database the kernel alone is traced, where databases differ.
+    """
+    folders = {folder.name for folder in item.path.parents}
+    if second:
+        return "kernel" in folders
+    repeated = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+    untraced = ("history", "browser", "process", "one_database")
+    return not (
+        repeated
+        or {"architecture", "flows"} & folders
+        or any(item.get_closest_marker(name) for name in untraced)
+    )
 
 
 def _only_what_depends_on_a_database(config: pytest.Config, items: list[pytest.Item]) -> None:

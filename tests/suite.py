@@ -3,7 +3,7 @@
     python -m tests.suite [pytest arguments]
 
 Its last lines say what could not be used; with REQUIRE_SERVICES=1 anything missing is a failure.
-With TRACE=1 (`make coverage`) the tests are traced, and areas below their threshold fail.
+An area whose coverage is below its threshold is a failure too; with arguments nothing is traced.
 """
 
 import json
@@ -22,10 +22,8 @@ import psycopg
 from tests.support import local_chain, services
 
 ROOT = Path(__file__).resolve().parent.parent
-TRACED = os.environ.get("TRACE", "") == "1"
 TOTAL, STRICT = 85.0, 95.0
 STRICT_AREAS = ("risk/", "trading/", "config/kernel/")
-KERNEL = "tests/kernel"  # of what runs on the second database only this is traced
 PARALLEL = ("-n", "2", "--dist", "worksteal")
 NO_TESTS = 5
 
@@ -43,7 +41,7 @@ def main(arguments: list[str]) -> int:
             with _template(environment) as template:
                 if not _passed(name, environment | template, Path(scratch), arguments):
                     failed.append(f"tests on {name}")
-        if TRACED and not arguments:
+        if not arguments:
             failed += _coverage(Path(scratch))
     return _verdict(failed, missing)
 
@@ -99,11 +97,7 @@ def _template(environment: dict[str, str]) -> Iterator[dict[str, str]]:
 
 
 def _passed(name: str, environment: dict[str, str], scratch: Path, arguments: list[str]) -> bool:
-    """Run the tests on one database.
-
-    What differs between databases lies in the kernel: where coverage is asked for, on the second
-    one only its tests are traced.
-    """
+    """Run the tests on one database."""
     state = scratch / f"state_{name}"
     state.mkdir()
     second = name == "postgresql"
@@ -115,18 +109,14 @@ def _passed(name: str, environment: dict[str, str], scratch: Path, arguments: li
         "DATABASE_TESTS_ONLY": "1" if second else "",
     }
     own |= _compiled()
-    traced = ["--cov", "--cov-report="] if TRACED else []
-    runs = [[*traced, KERNEL], [f"--ignore={KERNEL}"]] if second and TRACED else [traced]
-    codes = [
-        subprocess.run(
-            [sys.executable, "-m", "pytest", *PARALLEL, *words],
-            cwd=ROOT,
-            env={**os.environ, **environment, **own},
-            check=False,
-        ).returncode
-        for words in ([arguments] if arguments else runs)
-    ]
-    return set(codes) <= {0, NO_TESTS}
+    traced = ["--cov", "--cov-report="]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *PARALLEL, *(arguments or traced)],
+        cwd=ROOT,
+        env={**os.environ, **environment, **own},
+        check=False,
+    )
+    return done.returncode in {0, NO_TESTS}
 
 
 def _compiled() -> dict[str, str]:
