@@ -72,9 +72,11 @@ def cohort_means(values: Floats, *, cohort: Ints, event: Ints) -> tuple[Ints, Fl
     tuple
         The cohorts in order, int64[c]; their means, float64[c] or float64[c, k]; their events.
     """
-    pairs, number = np.unique(np.column_stack([cohort, event]), axis=0, return_inverse=True)
-    number = number.reshape(-1)
-    cohorts, of = np.unique(pairs[:, 0], return_inverse=True)
+    # One number tells cohort and event: sorting numbers takes a tenth of sorting pairs.
+    cohorts, place = np.unique(cohort, return_inverse=True)
+    each, who = np.unique(event, return_inverse=True)
+    pairs, number = np.unique(place * len(each) + who, return_inverse=True)
+    of = pairs // max(len(each), 1)
     events = np.bincount(of, minlength=len(cohorts))
     share = 1.0 / (np.bincount(number)[number] * events[of][number])
     rows = values.reshape(len(values), int(np.prod(values.shape[1:], dtype=np.int64)))

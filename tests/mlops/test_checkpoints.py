@@ -11,36 +11,46 @@ from pathlib import Path
 
 import pytest
 
-from mlops import checkpoints
+from mlops import checkpoints, labels
 from mlops.checkpoints import Folder
+from mlops.core import learning
+from mlops.core.oof import Progress
+from mlops.models import LearningSettings
+from predictions.core.roster import BY_SLUG
 from tests.conftest import ROOT
+from tests.mlops.worlds import world
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-# Trains on a made-up world with the folder of pieces it is given, and tells every piece it ends.
-PROGRAM = """
-import hashlib, os, sys
-from dataclasses import replace
+KILLED = """
+import sys
 from pathlib import Path
 import django
 django.setup()
-from mlops import labels
-from mlops.checkpoints import Folder
-from mlops.core import learning
-from mlops.models import LearningSettings
-from predictions.core.roster import BY_SLUG
-from tests.mlops.worlds import world
+from tests.mlops.test_checkpoints import learned
 
-config = replace(LearningSettings(version=0).as_config(), folds=3, bootstrap=200, min_events=60,
-                 min_rows=200, min_markets=60, min_cell_events=100, max_skill=0.3)
-data = labels.examples(world(events=500, slope=2.0), until=None, config=config)
-made = learning.learn(
-    data, config=config, cap=0.7, seed=7, store=Folder(Path(sys.argv[1])), controlled=False,
-    roles=[BY_SLUG[slug] for slug in ("recalibration", "sports", "ends-today")],
-    progress=lambda done, total: print(done, total, flush=True),
-)
-blobs = [made.blend.to_bytes(), *(made.members[slug].to_bytes() for slug in sorted(made.members))]
-print("sha", hashlib.sha256(b"".join(blobs)).hexdigest(), flush=True)
+learned(Path(sys.argv[1]), tell=lambda done, total: print(done, total, flush=True))
 """
+
+
+def learned(folder: Path, *, tell: Progress) -> str:
+    """Train on a made-up world with this folder of pieces, telling each that ends; the digest."""
+    config = replace(
+        LearningSettings(version=0).as_config(),
+        folds=3, bootstrap=200, min_events=60, min_rows=200, min_markets=60, min_cell_events=100,
+        max_skill=0.3,
+    )  # fmt: skip
+    made = learning.learn(
+        labels.examples(world(events=300, slope=2.0), until=None, config=config),
+        config=config,
+        cap=0.7,
+        seed=7,
+        store=Folder(folder),
+        controlled=False,
+        roles=[BY_SLUG[slug] for slug in ("recalibration", "sports", "ends-today")],
+        progress=tell,
+    )
+    members = (made.members[slug].to_bytes() for slug in sorted(made.members))
+    return hashlib.sha256(b"".join([made.blend.to_bytes(), *members])).hexdigest()
 
 
 @pytest.fixture
@@ -77,36 +87,37 @@ def test_whatever_decides_the_bytes_names_the_folder_and_old_ones_are_removed(ro
     assert not first.path.exists()
 
 
-def started(folder: Path) -> "subprocess.Popen[str]":
-    folder.mkdir(exist_ok=True)
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(folder)],
+def killed_half_way(folder: Path, *, pieces: int) -> None:
+    """Train in a process of its own, and kill it when so many pieces have ended."""
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(folder)],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        assert process.stdout is not None
+        for _ in range(pieces):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
 
 
 def test_a_killed_training_goes_on_and_gives_the_bytes_of_an_undisturbed_one(root: Path) -> None:
-    calm = started(root / "calm")
-    undisturbed, _ = calm.communicate()
-    total = len(undisturbed.splitlines()) - 1
-    killed = started(root / "killed")
-    assert killed.stdout is not None
-    for _ in range(total // 2):
-        killed.stdout.readline()
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    left = {path.name: path.read_bytes() for path in (root / "killed").glob("[!.]*")}
-    assert 0 < len(left) < len(list((root / "calm").glob("[!.]*")))
+    calm, killed = root / "calm", root / "killed"
+    calm.mkdir()
+    killed.mkdir()
+    ended: list[int] = []
+    undisturbed = learned(calm, tell=lambda done, _total: ended.append(done))
 
-    resumed, _ = started(root / "killed").communicate()
+    killed_half_way(killed, pieces=len(ended) // 2)
+    left = {path.name: path.stat() for path in killed.glob("[!.]*")}
+    assert 0 < len(left) < Folder(calm).pieces()
+    resumed = learned(killed, tell=lambda _done, _total: None)
 
-    assert resumed.splitlines()[-1] == undisturbed.splitlines()[-1]
-    assert undisturbed.splitlines()[-1].startswith("sha ")
-    for name, content in left.items():
-        # Finished pieces were used, not made again.
-        digest = hashlib.sha256((root / "killed" / name).read_bytes()).hexdigest()
-        assert digest == hashlib.sha256(content).hexdigest()
-    assert Folder(root / "killed").pieces() == Folder(root / "calm").pieces()
+    assert resumed == undisturbed
+    for name, before in left.items():
+        # Finished pieces were used, not made again: one that is made is a new file.
+        after = (killed / name).stat()
+        assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+        assert (killed / name).read_bytes() == (calm / name).read_bytes()
+    assert Folder(killed).pieces() == Folder(calm).pieces()
