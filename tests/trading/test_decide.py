@@ -297,9 +297,7 @@ def sold(market, **changes):
         )
         if not decision.approved_shares:
             return decision.denials
-        return wishes.write_down(
-            order,
-            decision,
+        wish = wishes.Wish(
             market=market,
             outcome=market.outcomes.get(index=order.outcome_index),
             key=f"exit:{market.pk}",
@@ -308,8 +306,8 @@ def sold(market, **changes):
             purpose=TradeIntent.Purpose.EXIT,
             type="GTD",
             rest_until=ahead(60),
-            as_of=NOW,
         )
+        return wishes.write_down(order, decision, wish, as_of=NOW)
 
 
 @pytest.mark.parametrize("state", ["ACTIVE", "LISTEN_ONLY", "REDUCING"])

@@ -212,9 +212,7 @@ class _Following:
             as_of=self.as_of,
             settings=asdict(self._config),
         )
-        wishes.write_down(
-            order,
-            decision,
+        wish = wishes.Wish(
             market=position.market,
             outcome=position.outcome,
             key=f"unwind:{self.group.pk}:{position.outcome_id}:{number}",
@@ -222,8 +220,8 @@ class _Following:
             wallet=self.group.wallet,
             purpose=UNWIND,
             group=self.group,
-            as_of=self.as_of,
         )
+        wishes.write_down(order, decision, wish, as_of=self.as_of)
 
     def _is_admitted(self, order: OrderIntent, snapshot: PortfolioSnapshot) -> bool:
         limits = RiskLimits.objects.current(as_of=self.as_of).as_config()

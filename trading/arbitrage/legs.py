@@ -164,9 +164,7 @@ def _write_down(sets: Sets, bench: _Bench, config: ArbitrageConfig, *, mode: str
         if decision.approved_shares < sets.sets:
             raise Refused(decision.denials.partition(" ")[0] or DenialReason.ORDER_LIMIT.value)
         market = bench.markets[order.market]
-        intent = wishes.write_down(
-            order,
-            decision,
+        wish = wishes.Wish(
             market=market,
             outcome=outcome_of(market, leg.leg.outcome_index),
             key=f"leg:{group.pk}:{market.pk}:{leg.leg.outcome_index}",
@@ -176,9 +174,8 @@ def _write_down(sets: Sets, bench: _Bench, config: ArbitrageConfig, *, mode: str
             type=TimeInForce.FOK,
             group=group,
             net_edge=float(sets.net / sets.sets),
-            rules=rules,
-            as_of=as_of,
         )
+        intent = wishes.write_down(order, decision, wish, as_of=as_of, rules=rules)
         if market.pk not in claimed:
             claims.take(intent, as_of=as_of)
             claimed.add(market.pk)

@@ -231,22 +231,19 @@ class Turn:
     def _make(
         self, signal: Signal, proposal: OrderIntent, decision: RiskDecision, *, mode: str
     ) -> TradeIntent:
-        return wishes.write_down(
-            proposal,
-            decision,
+        sides = {outcome.index: outcome for outcome in signal.market.outcomes.all()}
+        wish = wishes.Wish(
             market=signal.market,
-            outcome=next(
-                o for o in signal.market.outcomes.all() if o.index == proposal.outcome_index
-            ),
+            outcome=sides[proposal.outcome_index],
             key=f"decide:{signal.prediction_id}:{mode}",
             mode=mode,
             wallet=portfolio.wallet(mode),
             signal=signal,
             net_edge=signal.net_edge,
-            as_of=self.as_of,
-            rules=self._rules,
-            actor=ACTOR,
             **self._terms(mode),
+        )
+        return wishes.write_down(
+            proposal, decision, wish, as_of=self.as_of, rules=self._rules, actor=ACTOR
         )
 
     def _terms(self, mode: str) -> Terms:

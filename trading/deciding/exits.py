@@ -177,18 +177,15 @@ def _write_down(
     before = TradeIntent.objects.filter(
         mode=row.mode, wallet=row.wallet, outcome=row.outcome_id, purpose=TradeIntent.Purpose.EXIT
     )
-    intent = wishes.write_down(
-        order,
-        decision,
+    wish = wishes.Wish(
         market=row.market,
         outcome=row.outcome,
         key=f"exit:{row.mode}:{row.pk}:{before.count() + 1}",
         mode=row.mode,
         wallet=row.wallet,
         purpose=TradeIntent.Purpose.EXIT,
-        actor=ACTOR,
-        as_of=as_of,
     )
+    intent = wishes.write_down(order, decision, wish, as_of=as_of, actor=ACTOR)
     rule, why = next(iter(found.why.items()))
     TradeIntent.objects.filter(pk=intent.pk).update(reason=f"{rule}: {why}"[:400])
     return intent

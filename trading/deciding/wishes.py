@@ -1,6 +1,7 @@
 """Write a wish down: intent, claim, reservation, and the yes where a rule says it."""
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -19,24 +20,35 @@ from trading.models import Account, IntentGroup, Side, Signal, TimeInForce, Trad
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What an intent is about, beside the figures that the gate judged.
+
+    `key` is the same whenever the same wish is made again. `net_edge` is a fraction of the price
+    after all costs. Without `expires_at` it waits as long as the approval settings say.
+    """
+
+    market: Market
+    outcome: Outcome
+    key: str
+    mode: str
+    wallet: str
+    purpose: str = TradeIntent.Purpose.ENTRY
+    signal: Signal | None = None
+    group: IntentGroup | None = None
+    net_edge: float | None = None
+    expires_at: datetime | None = None
+    type: str = TimeInForce.FAK
+    post_only: bool = False
+    rest_until: datetime | None = None
+
+
 def write_down(
     proposal: OrderIntent,
     decision: RiskDecision,
+    wish: Wish,
     *,
-    market: Market,
-    outcome: Outcome,
-    key: str,
-    mode: str,
-    wallet: str,
     as_of: datetime,
-    expires_at: datetime | None = None,
-    purpose: str = TradeIntent.Purpose.ENTRY,
-    type: str = TimeInForce.FAK,  # noqa: A002 - the column's name
-    post_only: bool = False,
-    rest_until: datetime | None = None,
-    signal: Signal | None = None,
-    group: IntentGroup | None = None,
-    net_edge: float | None = None,
     rules: approvals.Rules | None = None,
     actor: str = "",
 ) -> TradeIntent:
@@ -49,30 +61,29 @@ def write_down(
     audit trail, where it has a name of its own beside its strategy's.
     """
     rules = rules or approvals.rules(as_of=as_of)
-    most = _bound(proposal, decision.approved_shares, market)
+    most = _bound(proposal, decision.approved_shares, wish.market)
+    wanted = wish.expires_at or as_of + approvals.expiry(wish.mode, as_of=as_of)
     intent = TradeIntent(
-        mode=mode,
-        wallet=wallet,
-        market=market,
-        outcome=outcome,
+        mode=wish.mode,
+        wallet=wish.wallet,
+        market=wish.market,
+        outcome=wish.outcome,
         side=Side.BUY if proposal.is_buy else Side.SELL,
         shares=decision.approved_shares,
         limit_price=proposal.limit_price,
-        type=type,
-        post_only=post_only,
-        rest_until=rest_until,
-        purpose=purpose,
-        group=group,
+        type=wish.type,
+        post_only=wish.post_only,
+        rest_until=wish.rest_until,
+        purpose=wish.purpose,
+        group=wish.group,
         strategy=proposal.strategy,
-        key=key,
-        signal=signal,
+        key=wish.key,
+        signal=wish.signal,
         decision=decision,
-        net_edge=net_edge,
-        approvals_needed=rules.needed(mode, most, purpose),
+        net_edge=wish.net_edge,
+        approvals_needed=rules.needed(wish.mode, most, wish.purpose),
         created_at=as_of,
-        expires_at=_deadline(
-            market, expires_at or as_of + approvals.expiry(mode, as_of=as_of), as_of=as_of
-        ),
+        expires_at=_deadline(wish.market, wanted, as_of=as_of),
     )
     _hold(intent, as_of=as_of)
     ruled = approvals.by_rule(intent, as_of=as_of)
