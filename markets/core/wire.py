@@ -121,9 +121,12 @@ def build(kind: type[T], value: object, **parsed: object) -> T:
     for name, keys, convert, required in _plan(kind):  # type: ignore[arg-type]  # classes are hashable
         if name in found:
             continue
-        present = [k for k in keys if k in value]
-        called = next((k for k in present if value[k] is not None), (present or keys)[0])
-        item = value.get(called, ABSENT)
+        called = keys[0]
+        item = value.get(called)
+        if item is None:  # else the first name is the one, as nearly always
+            present = [k for k in keys if k in value]
+            called = next((k for k in present if value[k] is not None), (present or keys)[0])
+            item = value.get(called, ABSENT)
         if item is ABSENT or (item is None and not required):
             if required:
                 raise Unreadable(f"{keys[0]} is missing")

@@ -12,15 +12,30 @@ Words = NDArray[np.uint64]
 GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
 SECOND: Final = np.uint64(0x94D049BB133111EB)
+MASK: Final = 2**64 - 1
 
 
 def word(*coordinates: ArrayLike) -> Words:
     """64 scrambled bits per coordinate tuple, broadcast (SplitMix64, Steele et al. 2014)."""
-    state = np.zeros(1, dtype=np.uint64)
-    with np.errstate(over="ignore"):
-        for part in coordinates:
-            state = _scramble(state + GOLDEN + np.asarray(part).astype(np.int64).astype(np.uint64))
+    first, rest = 0, list(coordinates)
+    # Most come first as one number each: plain integers are ten times as fast as arrays of one.
+    while rest and type(rest[0]) is int:
+        first = _scrambled(first + int(GOLDEN) + rest.pop(0))
+    state = np.array([first], dtype=np.uint64)
+    if rest:
+        with np.errstate(over="ignore"):
+            for part in rest:
+                numbers = np.asarray(part).astype(np.int64).astype(np.uint64)
+                state = _scramble(state + GOLDEN + numbers)
     return state
+
+
+def _scrambled(state: int) -> int:
+    """What `_scramble` does to each element."""
+    state &= MASK
+    state = (state ^ (state >> 30)) * int(FIRST) & MASK
+    state = (state ^ (state >> 27)) * int(SECOND) & MASK
+    return state ^ (state >> 31)
 
 
 def _scramble(state: Words) -> Words:

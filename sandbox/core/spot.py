@@ -47,15 +47,20 @@ def _block(seed: int, code: int, number: int) -> Floats:
 
 
 def _bridge(seed: int, code: int, seconds: NDArray[np.int64]) -> Floats:
-    stretch = seconds // STRETCH_S
-    low, high = stretch * STRETCH_S, (stretch + 1) * STRETCH_S
-    at_low = KNOT_SD * chance.normal(seed, SPOT, code, stretch)
-    at_high = KNOT_SD * chance.normal(seed, SPOT, code, stretch + 1)
+    """The walk at consecutive seconds: intervals around them, halved until each is one second."""
+    first, last = seconds[0], seconds[-1]
+    low = np.arange(first // STRETCH_S, last // STRETCH_S + 1, dtype=np.int64) * STRETCH_S
+    at_low = KNOT_SD * chance.normal(seed, SPOT, code, low // STRETCH_S)
+    at_high = KNOT_SD * chance.normal(seed, SPOT, code, low // STRETCH_S + 1)
     for depth in range(1, LEVELS + 1):
-        middle = (low + high) // 2
-        spread = SIGMA * np.sqrt((high - low) / 4.0)
+        width = STRETCH_S >> depth
+        middle, spread = low + width, SIGMA * np.sqrt(2 * width / 4.0)
         at_middle = (at_low + at_high) / 2 + spread * chance.normal(seed, SPOT, code, depth, middle)
-        right = seconds >= middle
-        low, high = np.where(right, middle, low), np.where(right, high, middle)
-        at_low, at_high = np.where(right, at_middle, at_low), np.where(right, at_high, at_middle)
+        low = np.stack([low, middle], axis=1).ravel()
+        at_low, at_high = (
+            np.stack(halves, axis=1).ravel()
+            for halves in ((at_low, at_middle), (at_middle, at_high))
+        )
+        around = (low <= last) & (low + width > first)
+        low, at_low, at_high = low[around], at_low[around], at_high[around]
     return np.asarray(at_low, dtype=np.float64)
