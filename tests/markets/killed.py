@@ -215,6 +215,7 @@ def main(*words: str) -> None:
     if len(works) == 1:
         work(*works[0])
         return
+    prepared()
     for one in works:
         sys.stdout.flush()
         child = os.fork()
@@ -229,6 +230,14 @@ def main(*words: str) -> None:
                 os._exit(code)
         _, status = os.waitpid(child, 0)
         sys.stdout.write(f"ended {os.waitstatus_to_exitcode(status)}\n")
+
+
+def prepared() -> None:
+    """Load once what every fork would load anew; threads that do not survive a fork come later."""
+    from markets import backfill, catalog, importing, retention  # noqa: F401
+    from markets.management.commands import import_history  # noqa: F401
+    from tests import factories  # noqa: F401
+    from tests.markets import wire_payloads  # noqa: F401
 
 
 def work(what: str, *rest: str) -> None:

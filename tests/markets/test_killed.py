@@ -9,7 +9,6 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from django.db import connection
 
 from tests.markets import history_folder as made
 from tests.markets.history_venue import Past
+from tests.markets.own_database import postgresql_database
 
 pytestmark = [pytest.mark.process, pytest.mark.own_database, pytest.mark.timeout(120)]
 KILLED = -9
@@ -65,24 +65,6 @@ def server() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.server_address[1]}"
         listening.shutdown()
         thread.join()
-
-
-@contextmanager
-def postgresql_database(template: str | None = None) -> Iterator[str]:
-    """A database of its own, dropped afterwards; its name."""
-    import psycopg
-
-    name = f"killed_{uuid.uuid4().hex[:12]}"
-    database = settings.ENV.database
-    where = {"host": database.host, "port": database.port, "user": database.user}
-    with psycopg.connect(
-        dbname="postgres", password=database.password or None, autocommit=True, **where
-    ) as admin:
-        admin.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
-        try:
-            yield name
-        finally:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def environment(state: Path, server: str, name: str | None) -> Environment:
@@ -166,6 +148,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def rows_after(env: Environment, *works: list[str]) -> tuple[list[int], Any]:
     """How each piece of work ended, one process after the other, and what stands then."""
+    ends, told = story(env, *works)
+    return ends, told[-1]
+
+
+def story(env: Environment, *works: list[str]) -> tuple[list[int], list[Any]]:
+    """The same, with all that was told on the way: by `dump` among the works, and in the end."""
     words: list[str] = []
     for work in [*works, ["dump"]]:
         words += ["--", *work] if words else work
@@ -174,7 +162,7 @@ def rows_after(env: Environment, *works: list[str]) -> tuple[list[int], Any]:
     lines = done.stdout.splitlines()
     ends = [int(line.removeprefix("ended ")) for line in lines if line.startswith("ended ")]
     assert ends[-1] == 0, done.stderr
-    return ends[:-1], json.loads(next(line for line in reversed(lines) if line.startswith("{")))
+    return ends[:-1], [json.loads(line) for line in lines if line.startswith("{")]
 
 
 def test_an_import_killed_anywhere_ends_with_the_same_rows(installation: Any, folder: Path) -> None:
@@ -240,8 +228,7 @@ def test_retention_killed_anywhere_ends_with_the_same_rows(installation: Any) ->
     points = ["file 1", "-file 2", "deletion 1", "-file 3", "deletion 2", "deletion 1"]
     storm = [["retain", *p.split()] for p in points]
 
-    _, given = rows_after(installation(), ["fill"])
-    _, expected = rows_after(installation(), ["fill"], ["retain"])
+    _, (given, expected) = story(installation(), ["fill"], ["dump"], ["retain"])
     ends, found = rows_after(installation(), ["fill"], *storm, ["retain"])
 
     assert ends == [0, *[KILLED] * len(points), 0]
