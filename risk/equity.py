@@ -9,12 +9,12 @@ from django.db.models import Max
 
 from config.kernel import audit, locks
 from config.kernel.models import DomainEvent
+from config.kernel.units import ZERO
 from risk.core import drawdown
 from risk.core.drawdown import Figures
 from risk.models import EquityPoint
 
 PEAK_RESET = "peak.reset"
-ZERO = Decimal(0)
 
 
 class NothingToReset(RuntimeError):

@@ -8,12 +8,12 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
+from config.kernel.units import ZERO
 from risk.core import exposure
 from risk.core.checks import evaluate
 from risk.core.contracts import LimitsConfig, OrderIntent, PortfolioSnapshot, Verdict
 from risk.models import RiskDecision, RiskLimits
 
-ZERO = Decimal(0)
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 SKIPPED_UNKNOWN = "SKIPPED_UNKNOWN"
 """What a decision says about a gate whose input is unknown."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
+from config.kernel.units import ZERO
 from risk.core import exposure
 from risk.core.contracts import (
     MICRO,
@@ -14,7 +15,6 @@ from risk.core.contracts import (
     PortfolioSnapshot,
 )
 
-ZERO = Decimal(0)
 SHARE_STEP = Decimal("0.01")
 
 Room = Callable[[OrderIntent, PortfolioSnapshot, LimitsConfig], Decimal]

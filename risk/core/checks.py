@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
+from config.kernel.units import ONE, ZERO
 from risk.core import drawdown, soundness
 from risk.core.caps import CAPS, SHARE_STEP, inventory
 from risk.core.contracts import (
@@ -22,7 +23,7 @@ from risk.core.contracts import (
 )
 from risk.core.positions import describe
 
-ZERO, ONE, BPS = Decimal(0), Decimal(1), Decimal(10_000)
+BPS = Decimal(10_000)
 
 Test = Callable[[OrderIntent, PortfolioSnapshot, LimitsConfig], str | None]
 

@@ -8,9 +8,8 @@ fee and spread.
 from dataclasses import dataclass
 from decimal import Decimal
 
+from config.kernel.units import ZERO
 from risk.core.contracts import LimitsConfig, State
-
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

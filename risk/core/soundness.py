@@ -6,9 +6,8 @@ from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
+from config.kernel.units import ONE, ZERO
 from risk.core.contracts import Holding, LimitsConfig, OrderIntent, PortfolioSnapshot
-
-ZERO, ONE = Decimal(0), Decimal(1)
 
 
 def complaints(

@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import Count, QuerySet, Sum
 
 from config.kernel import units
+from config.kernel.units import ZERO
 from risk.models import Halt
 from tests.factories import NOW
 from trading.books import facts, ledger, rebuild
@@ -24,7 +25,6 @@ from trading.models import (
     Transfer,
 )
 
-ZERO = Decimal(0)
 FOREVER = NOW.replace(year=NOW.year + 100)
 
 
