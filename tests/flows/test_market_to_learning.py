@@ -27,7 +27,7 @@ from trading.models import Account, Claim, Fill, Order, Position, Redemption, Si
 
 __all__ = ["clock"]
 
-PAST_S = 5 * 3600
+PAST_S = 2 * 3600
 
 
 def let_pass(clock: Clock, seconds: int) -> dict[str, Any]:

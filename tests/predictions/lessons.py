@@ -1,6 +1,6 @@
 """Examples with planted answers, and experts that learned from them."""
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -30,7 +30,16 @@ def lesson(n=4000, *, seed=1, slope=1.0, shift=0.0, planted=0.0, bend=0.0):
 
 
 def fitted(expert, examples=None, *, seed=7):
-    e = examples or lesson(planted=0.8, slope=1.3, bend=0.5)
+    """An expert that learned from these examples, or from the usual ones: from those only once."""
+    return usual(expert) if examples is None else learned(expert, examples, seed=seed)
+
+
+@cache
+def usual(expert):
+    return learned(expert, lesson(planted=0.8, slope=1.3, bend=0.5))
+
+
+def learned(expert, e, *, seed=7):
     return expert().fit(e["x"], e["logit"], e["y"], cell=e["cell"], weight=e["weight"], seed=seed)
 
 

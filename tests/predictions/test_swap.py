@@ -245,14 +245,15 @@ from predictions.core.estimators import Recalibration
 from tests.factories import NOW
 from tests.predictions import served
 told = {"evidence": {"reason": "test"}, "actor": "ada", "as_of": NOW}
-if sys.argv[1] == "rollback":
-    print(lifecycle.rollback("gate", **told).version_id)
-else:
-    members = {"recalibration": Recalibration(root_=(float(sys.argv[1]), 0.0))}
+for word in sys.stdin:
+    if word.strip() == "rollback":
+        print(lifecycle.rollback("gate", **told).version_id, flush=True)
+        continue
+    members = {"recalibration": Recalibration(root_=(float(word), 0.0))}
     version = served.registered(members)
     served.in_service(version)
     lifecycle.promote("gate", version=version, **told)
-    print(version.pk)
+    print(version.pk, flush=True)
 """
 
 
@@ -265,32 +266,26 @@ def test_another_process_follows_the_pointer_without_a_restart(migrated, tmp_pat
         "TEST_DB_SUFFIX": "", "MODE": "", "DJANGO_SETTINGS_MODULE": "config.settings.dev",
     }  # fmt: skip
 
-    def operator(*words):
-        done = subprocess.run(
-            [sys.executable, "-c", OPERATOR, *words],
-            cwd=django_settings.BASE_DIR, env=environment, capture_output=True, text=True,
-            check=True,
+    def started(program):
+        return subprocess.Popen(
+            [sys.executable, "-c", program],
+            cwd=django_settings.BASE_DIR, env=environment, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
-        return done.stdout.split()[-1]
 
-    first = operator("0.25")
-    server = subprocess.Popen(
-        [sys.executable, "-c", SERVER],
-        cwd=django_settings.BASE_DIR, env=environment, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
+    def told(process, word=""):
+        process.stdin.write(f"{word}\n")
+        process.stdin.flush()
+        return process.stdout.readline().split()
 
-    def asked():
-        server.stdin.write("\n")
-        server.stdin.flush()
-        return server.stdout.readline().split()
-
-    with server:
-        said = [asked()]
-        second = operator("-0.75")
-        said.append(asked())
-        operator("rollback")
-        said.append(asked())
+    with started(OPERATOR) as operator, started(SERVER) as server:
+        (first,) = told(operator, "0.25")
+        said = [told(server)]
+        (second,) = told(operator, "-0.75")
+        said.append(told(server))
+        told(operator, "rollback")
+        said.append(told(server))
+        operator.stdin.close()
         server.stdin.close()
 
     assert said == [[first, "0.25"], [second, "-0.75"], [first, "0.25"]]
