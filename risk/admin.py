@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from config.kernel.admin import FactAdmin, SettingsAdmin, pretty_json
 from config.kernel.modes import Mode
 from risk import equity, halts
+from risk.core.presets import PRESETS
 from risk.models import EquityPoint, Halt, RiskDecision, RiskLimits, TradingState
 
 
@@ -203,6 +204,36 @@ def _books() -> list[dict[str, Any]]:
 
 @admin.register(RiskLimits)
 class RiskLimitsAdmin(SettingsAdmin):
+    change_form_template = "admin/risk/risklimits/change_form.html"
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """The values in force, or an older version's, with those of the preset that was chosen."""
+        given = super().get_changeform_initial_data(request)
+        chosen = request.GET.get("preset", "")
+        if chosen not in PRESETS:
+            return given
+        return given | dict(PRESETS[chosen]) | {"reason": f"preset: {chosen}"}
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        chosen = request.GET.get("preset", "")
+        extra = {
+            "presets": list(PRESETS),
+            "preset": chosen if chosen in PRESETS else "",
+            "preset_changes": self._would_change(chosen) if chosen in PRESETS else [],
+        }
+        return super().add_view(request, form_url, {**(extra_context or {}), **extra})
+
+    def _would_change(self, preset: str) -> list[tuple[str, Any, Any]]:
+        """What people call it, its value in force, and the preset's; only where they differ."""
+        current = RiskLimits.objects.newest().values()
+        return [
+            (self.LABELS[name][0], current[name], value)
+            for name, value in PRESETS[preset].items()
+            if current[name] != value
+        ]
+
     LABELS: ClassVar = {
         "kelly_multiplier": (
             "Share of Kelly",

@@ -27,6 +27,7 @@ from markets.models import (
     WalletResult,
     WalletScore,
 )
+from risk.core.presets import SMALL_ACCOUNT
 from risk.models import RiskLimits
 from tests import factories as make
 from tests.config.people import client
@@ -188,6 +189,34 @@ def test_settings_out_of_bounds_are_not_saved(client: Client) -> None:
     assert answer.status_code == 200
     assert answer.context["adminform"].form.errors["max_market"]
     assert not RiskLimits.objects.exists()
+
+
+def test_a_preset_of_limits_is_filled_in_shown_and_saved_only_by_a_second_click(
+    client: Client,
+) -> None:
+    make.revise(RiskLimits, max_positions=4, max_book_age_s=17)
+    address = reverse(name(RiskLimits, "add"))
+
+    offered = client.get(address).content.decode()
+    page = client.get(address, {"preset": "small account"}).content.decode()
+    untouched = RiskLimits.objects.count()
+    sent = form_values(client, RiskLimits, preset="small account")
+    client.post(address, sent)
+
+    row = RiskLimits.objects.newest()
+    assert 'href="?preset=small%20account"' in offered
+    assert "Saving would change:" in page
+    assert "Largest stake in a market: 0.02" in page
+    assert "Open positions: 4" not in page, "what stays as it is changes nothing"
+    assert (untouched, row.version, row.reason) == (1, 2, "preset: small account")
+    assert {key: row.values()[key] for key in SMALL_ACCOUNT} == dict(SMALL_ACCOUNT)
+    assert row.max_book_age_s == 17
+
+
+def test_an_unknown_preset_is_none(client: Client) -> None:
+    current = form_values(client, RiskLimits)
+
+    assert form_values(client, RiskLimits, preset="all in") == current
 
 
 def test_settings_that_change_nothing_are_refused_with_a_sentence(client: Client) -> None:

@@ -504,6 +504,17 @@ class TestQueue:
         assert 0.5 < row.believed < row.chance_now == 0.7
         assert row.edge_at_limit is None
 
+    def test_a_yes_of_who_may_decide_no_more_is_still_missing(self, pending, ada, grace):
+        waits(pending, persons=2)
+        intents.approve(pending, user=ada, reason="clear", as_of=ahead(2))
+        counted = waiting.queue(as_of=ahead(3))[0]
+        ada.user_permissions.clear()
+
+        (row,) = waiting.queue(as_of=ahead(4))
+
+        assert (counted.missing, [yes.actor for yes in counted.yeses]) == (1, ["ada"])
+        assert (row.missing, row.yeses) == (2, ())
+
     def test_what_nobody_offers_any_more_has_no_edge(self, pending):
         factories.QuoteFactory(market=pending.market, at=ahead(4), bid=0.80, ask=0.82)
 

@@ -18,7 +18,7 @@ from polymarket.models.clob.orders import SignedOrder as ClientOrder
 from trading.adapters.credentials import Credentials
 from trading.adapters.signer import Signer
 from trading.core.order_payload import SignedOrder
-from trading.core.refusals import RETRY_AFTER_S, Answer, Proof, judge
+from trading.core.refusals import RETRY_AFTER_S, Answer, Proof, in_words, judge
 from trading.core.signing import SignatureType, is_v2_position
 from trading.core.venue_reports import MakerEntry, OrderReport, TradeReport
 from trading.venue import OutcomeUnknown, Rejected, Restricted, Unauthorised, Unsent, WrongHeartbeat
@@ -191,7 +191,7 @@ def failure(answer: Answer) -> Exception:
         case Proof.UNAUTHORISED:
             return Unauthorised(said)
         case Proof.REFUSED | Proof.KILLED:
-            return Rejected(said)
+            return Rejected(in_words(answer))
         case Proof.RESTRICTED:
             wait = answer.retry_after_s
             return Restricted(

@@ -167,6 +167,10 @@ class ReconciliationSettingsAdmin(SettingsAdmin):
         ),
         "confirm_s": ("A cash difference counts after", "seconds, when it is seen again"),
         "overlap_s": ("Trades are read again from", "seconds before the last look"),
+        "late_fill_days": (
+            "A fill may be told late by",
+            "days after its order ended; so long its trades are read",
+        ),
         "dust_shares": ("Dust", "shares that rounding at the venue may leave"),
         "price_tolerance": ("Prices may differ by", "share of the price of a trade told twice"),
     }

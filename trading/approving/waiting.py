@@ -16,6 +16,7 @@ from predictions.models import Horizon, Prediction
 from risk.core.kelly import shrink
 from trading import fee_terms
 from trading.books import portfolio
+from trading.deciding import approvals
 from trading.models import Approval, Side, TradeIntent
 from trading.settings import TradingSettings
 
@@ -42,6 +43,8 @@ class Waiting:
     price_now, offered, depth
         Average price of what would fill, shares that would at once, and dollars resting up to the
         limit.
+    yeses
+        Of persons who may still decide.
     book_age_s, seconds_left
         Of the newest book (None without one), and until the intent is gone.
     """
@@ -203,8 +206,15 @@ def _waiting(
         depth=sum((x.price * x.shares for x in near), ZERO),
         book_age_s=None if book is None else (as_of - book.observed_at).total_seconds(),
         seconds_left=(intent.expires_at - as_of).total_seconds(),
-        yeses=tuple(a for a in intent.approval_set.all() if a.approved and a.user_id),
+        yeses=_yeses(intent),
     )
+
+
+def _yeses(intent: TradeIntent) -> tuple[Approval, ...]:
+    """Of persons who may still say it: those of others count for nothing."""
+    said = [a for a in intent.approval_set.all() if a.approved and a.user_id]
+    counted = approvals.persons_for(intent) if said else set()
+    return tuple(a for a in said if a.user_id in counted)
 
 
 def _fill(side: Book, intent: TradeIntent) -> Walk:

@@ -122,6 +122,37 @@ def judge(answer: Answer) -> Judgement:
     return Judgement(proof=Proof.NONE)
 
 
+SENTENCES: Final = (
+    ("the orderbook", "the market takes no orders any more: its book at the venue is closed"),
+    ("not yet ready", "the market takes no orders at the moment"),
+    ("not enough balance", "the wallet has too little, or the exchange may not take so much of it"),
+    ("lower than the minimum", "it is smaller than the venue's minimum for an order"),
+    ("minimum tick size", "its price is off the grid of the market"),
+    ("invalid expiration", "its date is past or too near: the market ends"),
+    ("invalid post-only order", "it would have taken what is there, and was to wait"),
+    *(
+        (words, "nothing was there at its price any more, so the venue ended it")
+        for words in KILLED
+    ),
+)
+"""What the venue says → what it means, for people."""
+
+QUOTED = 200
+"""Characters of the venue's own words that are kept beside the sentence."""
+
+
+def in_words(answer: Answer) -> str:
+    """A refusal as a sentence, with the venue's own words behind it.
+
+    >>> in_words(Answer(status=400, text="invalid tick: minimum tick size is 0.01"))
+    'its price is off the grid of the market (HTTP 400: invalid tick: minimum tick size is 0.01)'
+    """
+    said = f"HTTP {answer.status}: {answer.text[:QUOTED]}"
+    text = answer.text.lower()
+    meaning = next((sentence for words, sentence in SENTENCES if words in text), "")
+    return f"{meaning} ({said})" if meaning else f"the venue refused it ({said})"
+
+
 def _restriction(answer: Answer, text: str) -> str:
     if answer.status == 425:
         return "RESTARTING"
