@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from markets.models import Event, Market, Resolution
 from predictions import registry
 from predictions.core.estimators import Recalibration
 from predictions.core.logits import corrected
@@ -63,12 +64,12 @@ def answered(
 ) -> list[Prediction]:
     """One market an event, forecast 90 minutes before its answer; each member says `moves`."""
     at = asked_at or known_at - timedelta(minutes=90)
-    found = []
-    for price, payout in zip(prices, payouts, strict=True):
-        market = make.MarketFactory.create(outcomes=())
+    found, answers = [], []
+    asked = markets(len(prices))
+    for market, price, payout in zip(asked, prices, payouts, strict=True):
         moved = float(corrected(np.array([price]), np.array([0.35 * (moves or [0.0])[0]]))[0])
         found.append(
-            make.PredictionFactory.create(
+            make.PredictionFactory.build(
                 market=market,
                 as_of=at,
                 price=price,
@@ -79,7 +80,18 @@ def answered(
                 corrections=np.array(moves, dtype="<f4").tobytes(),
             )
         )
-        make.ResolutionFactory.create(
-            market=market, payout_0=Decimal(str(payout)), resolved_at=known_at
+        answers.append(
+            make.ResolutionFactory.build(
+                market=market, payout_0=Decimal(str(payout)), resolved_at=known_at
+            )
         )
-    return found
+    Resolution.objects.bulk_create(answers)
+    return list(Prediction.objects.bulk_create(found))
+
+
+def markets(many: int) -> list[Market]:
+    """So many markets, each of an event of its own, without outcomes, in two statements."""
+    fees = make.FeeScheduleFactory.create()
+    events = Event.objects.bulk_create(make.EventFactory.build_batch(many))
+    built = [make.MarketFactory.build(event=event, fees=fees, outcomes=()) for event in events]
+    return list(Market.objects.bulk_create(built))

@@ -1,17 +1,19 @@
 """What drift does: one report a kind, an alert once, a training asked for, silence without data."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
 
 from config.kernel.models import DomainEvent
+from markets.models import Resolution
 from mlops import drift
 from mlops.core.drift import Profile
 from mlops.models import DriftReport, TrainingRun
 from predictions.core.schema import NAMES, SCHEMA_HASH
-from predictions.models import Expert, ModelVersion
+from predictions.models import Expert, ModelVersion, Prediction
 from tests.factories import (
     NOW,
     EventFactory,
@@ -21,6 +23,7 @@ from tests.factories import (
     ago,
     learning_settings,
 )
+from tests.mlops.experts import markets
 
 pytestmark = pytest.mark.django_db
 Kind, Verdict = DriftReport.Kind, DriftReport.Verdict
@@ -67,13 +70,37 @@ def vectors(seed: int, rows: int, *, shifted: float = 0.0) -> np.ndarray:
 
 def forecasts(version: ModelVersion, x: np.ndarray, *, at: datetime = EARLIER) -> None:
     """One forecast an event."""
-    for row in x:
-        PredictionFactory(
+    asked = zip(markets(len(x)), x, strict=True)
+    Prediction.objects.bulk_create(
+        PredictionFactory.build(
+            market=market,
             version=version,
             as_of=at,
             schema_hash=SCHEMA_HASH,
             vector=row.astype("<f8").tobytes(),
         )
+        for market, row in asked
+    )
+
+
+def answered(
+    version: ModelVersion,
+    said: Sequence[float],
+    payouts: Sequence[float],
+    *,
+    asked_at: datetime,
+    received_at: Sequence[datetime],
+) -> None:
+    """One forecast an event, and its answer."""
+    asked = markets(len(said))
+    Prediction.objects.bulk_create(
+        PredictionFactory.build(market=market, version=version, probability=p, as_of=asked_at)
+        for market, p in zip(asked, said, strict=True)
+    )
+    Resolution.objects.bulk_create(
+        ResolutionFactory.build(market=market, payout_0=payout, received_at=at)
+        for market, payout, at in zip(asked, payouts, received_at, strict=True)
+    )
 
 
 def of_kind(reports: list[DriftReport], kind: str) -> DriftReport:
@@ -264,10 +291,8 @@ def test_a_gap_must_be_the_less_likely_the_more_often_one_has_looked(
 def test_looks_within_a_cohort_are_one_look() -> None:
     learning_settings(**FEW)
     version = served(vectors(1, 100))
-    for k in range(40):
-        market = MarketFactory(event=EventFactory())
-        PredictionFactory(market=market, version=version, probability=0.85, as_of=ago(7200))
-        ResolutionFactory(market=market, payout_0=float(k % 2), received_at=NOW)
+    won = [float(k % 2) for k in range(40)]
+    answered(version, [0.85] * 40, won, asked_at=ago(7200), received_at=[NOW] * 40)
 
     within = drift.check(as_of=NOW + timedelta(minutes=59))
     after = drift.check(as_of=NOW + timedelta(minutes=60))
@@ -286,10 +311,8 @@ def test_too_few_forecasts_are_insufficient_never_quiet() -> None:
 def test_forecasts_that_lean_ten_points_too_far_act() -> None:
     learning_settings(**FEW)
     version = served(vectors(1, 100))
-    for k in range(40):
-        market = MarketFactory(event=EventFactory())
-        PredictionFactory(market=market, version=version, probability=0.85, as_of=ago(7200))
-        ResolutionFactory(market=market, payout_0=float(k % 2), received_at=ago(600))
+    won = [float(k % 2) for k in range(40)]
+    answered(version, [0.85] * 40, won, asked_at=ago(7200), received_at=[ago(600)] * 40)
 
     found = of_kind(drift.check(as_of=NOW), Kind.CALIBRATION)
 
@@ -301,11 +324,9 @@ def test_forecasts_that_lean_ten_points_too_far_act() -> None:
 def test_scores_that_turn_against_the_model_act(later: float, verdict: str) -> None:
     learning_settings(**FEW)
     version = served(vectors(1, 100))
-    for k in range(200):
-        market = MarketFactory(event=EventFactory())
-        said = 0.55 if k < 100 else later
-        PredictionFactory(market=market, version=version, probability=said, as_of=ago(90_000))
-        ResolutionFactory(market=market, payout_0=1.0, received_at=ago(80_000 - k))
+    said = [0.55] * 100 + [later] * 100
+    received_at = [ago(80_000 - k) for k in range(200)]
+    answered(version, said, [1.0] * 200, asked_at=ago(90_000), received_at=received_at)
 
     assert of_kind(drift.check(as_of=NOW), Kind.SCORES).verdict == verdict
 
