@@ -122,13 +122,19 @@ class NotADemo(RuntimeError):
     """The database belongs to another mode; a demo would mix simulated rows into it."""
 
 
+def _rehearses(trading: TradingSettings) -> bool:
+    """Whether a demo rehearses, which it goes on with when it is started again."""
+    first = TradingSettings.objects.order_by("version").values_list("mode", flat=True).first()
+    return trading.mode == Mode.REHEARSAL and first == Mode.DEMO
+
+
 def apply(*, as_of: datetime) -> list[str]:
     """Save the preset where no person ever saved settings; the names of what was saved.
 
     Raises `NotADemo` where the trading settings in force are of another mode.
     """
     trading = TradingSettings.objects.current(as_of=as_of)
-    if trading.version and trading.mode != Mode.DEMO:
+    if trading.version and trading.mode != Mode.DEMO and not _rehearses(trading):
         raise NotADemo(
             f"this database trades in {trading.mode}; the demo needs one of its own: "
             "unset DATABASE_URL or set STATE_DIR to an empty folder"

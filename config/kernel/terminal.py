@@ -12,6 +12,7 @@ from django.conf import settings
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 NOTHING = "–"
 NARROWEST, UNBOUND = 100, 160
@@ -39,7 +40,8 @@ def table(
 ) -> Table:
     """Rows under headings; those of `right` are figures: to the right and never cut.
 
-    Text is printed as it is: what looks like markup in a market's question is none.
+    Text is printed as it is: what looks like markup in a market's question is none; what should be
+    bold or coloured is given as `rich.text.Text`.
     """
     figures = set(right)
     made = Table(box=None, pad_edge=False, header_style="dim")
@@ -51,7 +53,15 @@ def table(
             overflow="fold",
         )
     for row in rows:
-        made.add_row(*(cell(value) for value in row))
+        made.add_row(*(value if isinstance(value, Text) else cell(value) for value in row))
+    return made
+
+
+def pairs(rows: Iterable[Sequence[Any]]) -> Table:
+    """Rows without headings, e.g. a name and its value; their cells may be markup."""
+    made = Table(box=None, show_header=False, pad_edge=False)
+    for row in rows:
+        made.add_row(*row)
     return made
 
 
@@ -70,7 +80,7 @@ def text(*parts: Any) -> str:
     console = Console(file=page, width=width, force_terminal=looked_at, highlight=False)
     for part in parts:
         console.print(part)
-    return page.getvalue().rstrip("\n")
+    return "\n".join(line.rstrip() for line in page.getvalue().rstrip("\n").splitlines())
 
 
 def dollars(amount: Decimal | None) -> str:

@@ -19,6 +19,7 @@ from markets.models import IngestSettings
 from mlops.models import LearningSettings
 from predictions.models import Expert, PredictionSettings
 from risk.models import RiskLimits
+from tests import factories
 from trading.settings import TradingSettings
 
 pytestmark = pytest.mark.django_db
@@ -75,6 +76,24 @@ def test_a_demo_never_enters_the_database_of_another_mode():
     installation.seed(mode="PAPER", as_of=timezone.now())
 
     with pytest.raises(demo.NotADemo, match="PAPER"):
+        demo.apply(as_of=timezone.now())
+
+
+@pytest.mark.usefixtures("in_a_demo")
+def test_a_demo_that_was_stopped_in_a_rehearsal_goes_on_with_it():
+    demo.apply(as_of=timezone.now())
+    factories.trading_settings(mode="REHEARSAL")
+
+    assert demo.apply(as_of=timezone.now()) == []
+    assert TradingSettings.objects.newest().mode == "REHEARSAL"
+
+
+@pytest.mark.usefixtures("in_a_demo")
+def test_a_rehearsal_of_an_installation_that_is_no_demo_is_refused():
+    factories.trading_settings(mode="PAPER")
+    factories.trading_settings(mode="REHEARSAL")
+
+    with pytest.raises(demo.NotADemo, match="REHEARSAL"):
         demo.apply(as_of=timezone.now())
 
 

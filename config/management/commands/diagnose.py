@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from rich.table import Table
+from rich.text import Text
 
 from config.kernel import terminal
 from config.pages.words import phrase, plain
@@ -18,6 +19,8 @@ from markets.models import Profile
 PROFILES = {**{str(p): str(p.label) for p in Profile}, "": "none (no end announced)"}
 DOLLARS = {"depth_usd"}
 SECONDS = {"seconds_left"}
+FIGURES = ("Markets", "Would pass", "Nearest", "Half at")
+FOLLOWED, BREAKS = Text("followed", "bold"), Text("breaks it", "bold")
 
 
 class Command(BaseCommand):
@@ -61,17 +64,14 @@ class Command(BaseCommand):
 
 
 def _funnel(found: Diagnosis) -> list[Any]:
-    counts = _table("Universe", "Reason", "Markets")
+    counts: list[tuple[Any, ...]] = []
     last = None
     for profile, reason, count in found.counts:
-        label = PROFILES[profile] if profile != last else ""
-        counts.add_row(label, plain(reason) if reason else "[b]followed[/b]", f"{count:,}")
+        label = PROFILES[profile] if profile != last else " "
+        counts.append((label, plain(reason) if reason else FOLLOWED, f"{count:,}"))
         last = profile
-    relaxed = _table(
-        "Universe", "Without this rule alone", "Would pass", "Bound", "Nearest", "Half at"
-    )
-    for row in found.relaxed:
-        relaxed.add_row(
+    relaxed = (
+        (
             row.profile or "none",
             plain(row.code),
             f"{row.alone:,}",
@@ -79,18 +79,25 @@ def _funnel(found: Diagnosis) -> list[Any]:
             figure(row.column, row.nearest),
             figure(row.column, row.half),
         )
+        for row in found.relaxed
+    )
     head = f"{found.followed:,} of {found.open:,} open markets are followed."
-    return [head, counts, "", relaxed] if found.relaxed else [head, counts]
+    first = terminal.table(("Universe", "Reason", "Markets"), counts, right=FIGURES)
+    if not found.relaxed:
+        return [head, first]
+    headings = ("Universe", "Without this rule alone", "Would pass", "Bound", "Nearest", "Half at")
+    return [head, first, "", terminal.table(headings, relaxed, right=FIGURES)]
 
 
 def _rules(judged: list[Judged]) -> Table:
-    table = _table("Rule", "Value", "Asked for", "Verdict")
-    verdicts = {True: "passes", False: "[b]breaks it[/b]", None: "not looked at"}
-    for rule in judged:
-        table.add_row(
-            plain(rule.code), figure(rule.column, rule.value), rule.bound, verdicts[rule.passed]
-        )
-    return table
+    verdicts = {True: "passes", False: BREAKS, None: "not looked at"}
+    return terminal.table(
+        ("Rule", "Value", "Asked for", "Verdict"),
+        (
+            (plain(rule.code), figure(rule.column, rule.value), rule.bound, verdicts[rule.passed])
+            for rule in judged
+        ),
+    )
 
 
 def figure(column: str, value: Any) -> str:
@@ -106,11 +113,3 @@ def figure(column: str, value: Any) -> str:
     if column in DOLLARS:
         return f"${value:,.0f}"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in headings:
-        right = heading in ("Markets", "Would pass", "Nearest", "Half at")
-        table.add_column(heading, justify="right" if right else "left")
-    return table

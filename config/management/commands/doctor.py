@@ -6,11 +6,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from config import doctor
+from config.kernel import terminal
 
 SIGNS = {doctor.OK: "[green]✓[/]", doctor.WARNING: "[yellow]![/]", doctor.FAILED: "[red]✗[/]"}
 
@@ -30,28 +29,26 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(doctor.as_dict(report), indent=2))
         else:
-            console = Console()
-            with console.capture() as text:
-                self._print(console, report)
-            self.stdout.write(text.get())
+            self.stdout.write(terminal.text(*_shown(report)))
         if not report.ready_for_paper:
             sys.exit(1)
 
-    def _print(self, console: Console, report: doctor.Report) -> None:
-        table = Table(box=None, show_header=False, pad_edge=False)
-        for finding in report.findings:
-            note = escape(finding.detail)
-            if finding.remedy:
-                note += f"\n[dim]→ {escape(finding.remedy)}[/]"
-            table.add_row(SIGNS[finding.level], finding.check, note)
-        console.print(table)
-        colour = "green" if report.ready_for_paper else "red"
-        console.print(f"\n[bold {colour}]{report.verdict}[/]")
-        console.print(f"Next step: {escape(report.next_step)}")
-        if report.live_gates:
-            console.print("\nBefore LIVE:")
-            gates = Table(box=None, show_header=False, pad_edge=False)
-            for gate in report.live_gates:
-                note = f"{escape(gate.sentence)}\n[dim]→ {escape(gate.remedy)}[/]"
-                gates.add_row("·", escape(gate.name), note)
-            console.print(gates)
+
+def _shown(report: doctor.Report) -> list[Any]:
+    """Findings, verdict, the next step, and what keeps LIVE closed: a line each."""
+    colour = "green" if report.ready_for_paper else "red"
+    parts = [
+        terminal.pairs(
+            (SIGNS[f.level], f.check, _note(f.detail, f.remedy)) for f in report.findings
+        ),
+        f"\n[bold {colour}]{report.verdict}[/]",
+        f"Next step: {escape(report.next_step)}",
+    ]
+    if report.live_gates:
+        gates = (("·", escape(g.name), _note(g.sentence, g.remedy)) for g in report.live_gates)
+        parts += ["\nBefore LIVE:", terminal.pairs(gates)]
+    return parts
+
+
+def _note(sentence: str, remedy: str) -> str:
+    return escape(sentence) + (f"\n[dim]→ {escape(remedy)}[/]" if remedy else "")

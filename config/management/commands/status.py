@@ -6,11 +6,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from config import health
+from config.kernel import terminal
 from config.pages import alerts, situation
 from config.templatetags.figures import age, percent, usd
 from predictions import registry
@@ -41,45 +40,40 @@ class Command(BaseCommand):
             body = health.describe(now) | more
             self.stdout.write(json.dumps(body, indent=2, default=str))
         else:
-            console = Console()
-            with console.capture() as text:
-                self._print(console, now)
-                console.print(f"Forecasts: {escape(serving)}")
-                for alert in raised:
-                    told = f"{alert.word}: {alert.name} ({alert.note})"
-                    console.print(f"[yellow]! {escape(told)}[/]", soft_wrap=True)
-            self.stdout.write(text.get())
+            told = [f"Forecasts: {escape(serving)}"] + [
+                f"[yellow]! {escape(f'{alert.word}: {alert.name} ({alert.note})')}[/]"
+                for alert in raised
+            ]
+            self.stdout.write(terminal.text(*_shown(now), *told))
         if now.late or now.banner.state != "ACTIVE" or now.unknown_orders:
             sys.exit(1)
 
-    def _print(self, console: Console, now: situation.Situation) -> None:
-        console.print(
-            f"[bold]{now.banner.mode} · {now.banner.state.value}[/]  {now.banner.honesty}"
-        )
-        for halt in now.banner.halts:
-            console.print(f"[red]  {escape(str(halt))}[/] ({halt.opened_by})")
-        table = Table(box=None, show_header=False, pad_edge=False)
-        books = now.equity
-        for label, value in (
-            ("Risk equity", usd(books.risk_equity if books else None)),
-            ("Cash", usd(books.cash if books else None)),
-            ("Open positions, cost", usd(books.open_cost if books else None)),
-            ("Redeemable", usd(books.redeemable if books else None)),
-            ("Realised", usd(books.realised if books else None)),
-            ("Fees", usd(books.fees if books else None)),
-            ("Drawdown", percent(books.drawdown if books else None)),
-            ("Drawdown since the start", percent(now.drawdown_since_start)),
-            ("Orders of unknown fate", str(now.unknown_orders)),
-            ("Markets tracked", str(now.tracked)),
-            ("Newest price", age(now.data_age_s)),
-            ("Newest forecast", age(now.prediction_age_s)),
-            ("Messages not understood", str(now.not_understood)),
-        ):
-            table.add_row(label, value)
-        for beat in now.beats:
-            colour = "red" if beat.late else "green"
-            table.add_row(f"♥ {beat.component}", f"[{colour}]{age(beat.age_s)} ago[/]")
-        console.print(table)
+
+def _shown(now: situation.Situation) -> list[Any]:
+    """State, halts, books and heartbeats."""
+    head = f"[bold]{now.banner.mode} · {now.banner.state.value}[/]  {now.banner.honesty}"
+    halts = [f"[red]  {escape(str(halt))}[/] ({halt.opened_by})" for halt in now.banner.halts]
+    books = now.equity
+    figures = [
+        ("Risk equity", usd(books.risk_equity if books else None)),
+        ("Cash", usd(books.cash if books else None)),
+        ("Open positions, cost", usd(books.open_cost if books else None)),
+        ("Redeemable", usd(books.redeemable if books else None)),
+        ("Realised", usd(books.realised if books else None)),
+        ("Fees", usd(books.fees if books else None)),
+        ("Drawdown", percent(books.drawdown if books else None)),
+        ("Drawdown since the start", percent(now.drawdown_since_start)),
+        ("Orders of unknown fate", str(now.unknown_orders)),
+        ("Markets tracked", str(now.tracked)),
+        ("Newest price", age(now.data_age_s)),
+        ("Newest forecast", age(now.prediction_age_s)),
+        ("Messages not understood", str(now.not_understood)),
+    ]
+    beats = [
+        (f"♥ {beat.component}", f"[{'red' if beat.late else 'green'}]{age(beat.age_s)} ago[/]")
+        for beat in now.beats
+    ]
+    return [head, *halts, terminal.pairs([*figures, *beats])]
 
 
 def _serving(gate: Expert | None) -> str:
