@@ -19,7 +19,6 @@ from markets.models import IngestSettings
 from mlops.models import LearningSettings
 from predictions.models import Expert, PredictionSettings
 from risk.models import RiskLimits
-from tests import factories
 from trading.settings import TradingSettings
 
 pytestmark = pytest.mark.django_db
@@ -79,10 +78,15 @@ def test_a_demo_never_enters_the_database_of_another_mode():
         demo.apply(as_of=timezone.now())
 
 
+def switched_to(mode):
+    now = timezone.now()
+    revise.settings(TradingSettings, {"mode": mode}, author=None, reason="so", as_of=now)
+
+
 @pytest.mark.usefixtures("in_a_demo")
 def test_a_demo_that_was_stopped_in_a_rehearsal_goes_on_with_it():
     demo.apply(as_of=timezone.now())
-    factories.trading_settings(mode="REHEARSAL")
+    switched_to("REHEARSAL")
 
     assert demo.apply(as_of=timezone.now()) == []
     assert TradingSettings.objects.newest().mode == "REHEARSAL"
@@ -90,8 +94,8 @@ def test_a_demo_that_was_stopped_in_a_rehearsal_goes_on_with_it():
 
 @pytest.mark.usefixtures("in_a_demo")
 def test_a_rehearsal_of_an_installation_that_is_no_demo_is_refused():
-    factories.trading_settings(mode="PAPER")
-    factories.trading_settings(mode="REHEARSAL")
+    switched_to("PAPER")
+    switched_to("REHEARSAL")
 
     with pytest.raises(demo.NotADemo, match="REHEARSAL"):
         demo.apply(as_of=timezone.now())
