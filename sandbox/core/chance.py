@@ -13,18 +13,22 @@ GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
 SECOND: Final = np.uint64(0x94D049BB133111EB)
 MASK: Final = 2**64 - 1
+STEP, MULTIPLIERS = int(GOLDEN), (int(FIRST), int(SECOND))
 
 
 def word(*coordinates: ArrayLike) -> Words:
     """64 scrambled bits per coordinate tuple, broadcast (SplitMix64, Steele et al. 2014)."""
-    first, rest = 0, list(coordinates)
+    first, plain = 0, 0
     # Most come first as one number each: plain integers are ten times as fast as arrays of one.
-    while rest and type(rest[0]) is int:
-        first = _scrambled(first + int(GOLDEN) + rest.pop(0))
+    for part in coordinates:
+        if type(part) is not int:
+            break
+        first = _scrambled(first + STEP + part)
+        plain += 1
     state = np.array([first], dtype=np.uint64)
-    if rest:
+    if plain < len(coordinates):
         with np.errstate(over="ignore"):
-            for part in rest:
+            for part in coordinates[plain:]:
                 numbers = np.asarray(part).astype(np.int64).astype(np.uint64)
                 state = _scramble(state + GOLDEN + numbers)
     return state
@@ -33,8 +37,8 @@ def word(*coordinates: ArrayLike) -> Words:
 def _scrambled(state: int) -> int:
     """What `_scramble` does to each element."""
     state &= MASK
-    state = (state ^ (state >> 30)) * int(FIRST) & MASK
-    state = (state ^ (state >> 27)) * int(SECOND) & MASK
+    state = (state ^ (state >> 30)) * MULTIPLIERS[0] & MASK
+    state = (state ^ (state >> 27)) * MULTIPLIERS[1] & MASK
     return state ^ (state >> 31)
 
 

@@ -5,6 +5,9 @@
 Before the NUMBER-th call of POINT the process kills itself as the kernel would, or waits for ever
 where NUMBER is negative. `-POINT` counts calls that have returned. The point `deletion` counts
 statements that delete or drop, before they are committed.
+
+Without words it tells the stories that come as lines of JSON, `[ENVIRONMENT, [[WHAT, …], …]]`: each
+in an installation of its own, and all without loading the application again. `told` ends each.
 """
 
 import hashlib
@@ -12,6 +15,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -209,13 +213,26 @@ def digest(rows: list[str]) -> str:
 
 
 def main(*words: str) -> None:
-    """One piece of work in this process, or several, divided by `--`, each in a fork of it."""
+    """One piece of work in this process; or several, divided by `--`; or stories from stdin."""
     django.setup()
     works = [text.split("\x1f") for text in "\x1f".join(words).split("\x1f--\x1f")]
-    if len(works) == 1:
+    if words and len(works) == 1:
         work(*works[0])
         return
     prepared()
+    if words:
+        live(works)
+        return
+    for line in sys.stdin:
+        variables, works = json.loads(line)
+        move_to(variables)
+        live(works)
+        sys.stdout.write("told\n")
+        sys.stdout.flush()
+
+
+def live(works: list[list[str]]) -> None:
+    """One piece of work after the other, each in a fork of this process."""
     for one in works:
         sys.stdout.flush()
         child = os.fork()
@@ -226,10 +243,26 @@ def main(*words: str) -> None:
                 sys.stdout.write("\n")
                 sys.stdout.flush()
                 code = 0
+            except Exception:
+                traceback.print_exc()
             finally:
                 os._exit(code)
         _, status = os.waitpid(child, 0)
         sys.stdout.write(f"ended {os.waitstatus_to_exitcode(status)}\n")
+
+
+def move_to(variables: dict[str, str]) -> None:
+    """Be as if started in this environment; nothing has been connected to yet."""
+    from django.conf import settings
+    from django.db import connection
+
+    from config import env, throwaway_keys
+    from config.settings import base
+
+    os.environ.update(variables)
+    settings.ENV = throwaway_keys.instead(env.load(debug=True))
+    assert connection.connection is None
+    connection.settings_dict.update(base.database_settings(settings.ENV.database))
 
 
 def prepared() -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,12 @@ from django.db import connection
 
 from tests.markets import history_folder as made
 from tests.markets.history_venue import Past
-from tests.markets.own_database import postgresql_database
+from tests.markets.own_database import copy_of_the_suites, postgresql_database
 
 pytestmark = [pytest.mark.process, pytest.mark.own_database, pytest.mark.timeout(120)]
 KILLED = -9
 Environment = dict[str, str]
+Story = Callable[..., tuple[list[int], list[Any]]]
 
 
 @pytest.fixture(scope="module")
@@ -93,17 +94,12 @@ def run(env: Environment, *words: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.fixture(scope="module")
-def template(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, server: str
-) -> Iterator[Path | str]:
+def template(request: pytest.FixtureRequest) -> Iterator[Path | str]:
     """An empty database with all tables: a file, or the name that PostgreSQL knows it by."""
     if connection.vendor != "postgresql":
         yield request.getfixturevalue("migrated")
         return
-    with postgresql_database() as name:
-        own = environment(tmp_path_factory.mktemp("template"), server, name)
-        argv = [sys.executable, "manage.py", "migrate", "-v0"]
-        subprocess.run(argv, cwd=settings.BASE_DIR, env=own, check=True)
+    with copy_of_the_suites(request) as name:
         yield name
 
 
@@ -146,31 +142,54 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-def rows_after(env: Environment, *works: list[str]) -> tuple[list[int], Any]:
-    """How each piece of work ended, one process after the other, and what stands then."""
-    ends, told = story(env, *works)
-    return ends, told[-1]
+@pytest.fixture(scope="module")
+def teller(
+    tmp_path_factory: pytest.TempPathFactory, server: str, template: Path | str
+) -> Iterator["subprocess.Popen[str]"]:
+    """A process that tells stories of killed ones, each in a fork of it."""
+    name = template if isinstance(template, str) else None
+    own = environment(tmp_path_factory.mktemp("teller"), server, name)
+    argv = [sys.executable, "-m", "tests.markets.killed"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        argv, cwd=settings.BASE_DIR, env=own, stdin=pipe, stdout=pipe, text=True
+    ) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
 
 
-def story(env: Environment, *works: list[str]) -> tuple[list[int], list[Any]]:
-    """The same, with all that was told on the way: by `dump` among the works, and in the end."""
-    words: list[str] = []
-    for work in [*works, ["dump"]]:
-        words += ["--", *work] if words else work
-    done = run(env, *words)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    ends = [int(line.removeprefix("ended ")) for line in lines if line.startswith("ended ")]
-    assert ends[-1] == 0, done.stderr
-    return ends[:-1], [json.loads(line) for line in lines if line.startswith("{")]
+@pytest.fixture
+def story(teller: "subprocess.Popen[str]") -> Story:
+    """How each piece of work ended, one process after the other, and all that was told.
+
+    What stands in the end is told last.
+    """
+
+    def tell(env: Environment, *works: list[str]) -> tuple[list[int], list[Any]]:
+        assert teller.stdin is not None
+        assert teller.stdout is not None
+        teller.stdin.write(json.dumps([env, [*works, ["dump"]]]) + "\n")
+        teller.stdin.flush()
+        lines = []
+        while (line := teller.stdout.readline()) not in ("told\n", ""):
+            lines.append(line)
+        assert line, lines
+        ends = [int(line.removeprefix("ended ")) for line in lines if line.startswith("ended ")]
+        assert ends[-1] == 0, lines
+        return ends[:-1], [json.loads(line) for line in lines if line.startswith("{")]
+
+    return tell
 
 
-def test_an_import_killed_anywhere_ends_with_the_same_rows(installation: Any, folder: Path) -> None:
+def test_an_import_killed_anywhere_ends_with_the_same_rows(
+    installation: Any, story: Story, folder: Path
+) -> None:
     what = ["import", str(folder)]
     points = ["append 1", "-append 4", "file 1", "-file 1", "-append 2"]
 
-    _, expected = rows_after(installation(), what)
-    ends, found = rows_after(installation(), *([*what, *p.split()] for p in points), what)
+    _, (*_, expected) = story(installation(), what)
+    ends, (*_, found) = story(installation(), *([*what, *p.split()] for p in points), what)
 
     assert ends == [KILLED] * len(points) + [0]
     assert expected["Quote"][0] == 15
@@ -178,12 +197,14 @@ def test_an_import_killed_anywhere_ends_with_the_same_rows(installation: Any, fo
     assert found == expected
 
 
-def test_a_backfill_killed_anywhere_ends_with_the_same_rows(installation: Any) -> None:
+def test_a_backfill_killed_anywhere_ends_with_the_same_rows(
+    installation: Any, story: Story
+) -> None:
     points = ["put_away 1", "file 1", "-file 1", "cover 1", "-append 2", "advance 9", "-record 1"]
     storm = [["backfill", *p.split()] for p in points]
 
-    _, expected = rows_after(installation(), ["prepare"], ["backfill"])
-    ends, found = rows_after(installation(), ["prepare"], *storm, ["backfill"])
+    _, (*_, expected) = story(installation(), ["prepare"], ["backfill"])
+    ends, (*_, found) = story(installation(), ["prepare"], *storm, ["backfill"])
 
     assert ends == [0, *[KILLED] * len(points), 0]
     prices = expected["Quote"][0] + expected["archived quotes"][0]
@@ -224,12 +245,12 @@ def test_a_living_backfill_is_respected_and_a_killed_one_replaced_at_once(
     assert stands["Backfill"][0] == 10
 
 
-def test_retention_killed_anywhere_ends_with_the_same_rows(installation: Any) -> None:
+def test_retention_killed_anywhere_ends_with_the_same_rows(installation: Any, story: Story) -> None:
     points = ["file 1", "-file 2", "deletion 1", "-file 3", "deletion 2", "deletion 1"]
     storm = [["retain", *p.split()] for p in points]
 
     _, (given, expected) = story(installation(), ["fill"], ["dump"], ["retain"])
-    ends, found = rows_after(installation(), ["fill"], *storm, ["retain"])
+    ends, (*_, found) = story(installation(), ["fill"], *storm, ["retain"])
 
     assert ends == [0, *[KILLED] * len(points), 0]
     assert (given["Quote"][0], expected["Quote"][0]) == (2 * 90, 2)
@@ -238,13 +259,15 @@ def test_retention_killed_anywhere_ends_with_the_same_rows(installation: Any) ->
     assert found == expected
 
 
-def test_a_catalogue_pass_killed_anywhere_ends_with_the_same_rows(installation: Any) -> None:
+def test_a_catalogue_pass_killed_anywhere_ends_with_the_same_rows(
+    installation: Any, story: Story
+) -> None:
     points = ["store 1", "rows 1", "-rows 1", "-store 1", "rows 1", "-store 2", "-rows 1"]
     points.append("store 3")
     storm = [["sync", *p.split()] for p in points]
 
-    _, expected = rows_after(installation(), ["sync"])
-    ends, found = rows_after(installation(), *storm, ["sync"])
+    _, (*_, expected) = story(installation(), ["sync"])
+    ends, (*_, found) = story(installation(), *storm, ["sync"])
 
     assert ends == [*[KILLED] * len(points), 0]
     assert (expected["Event"][0], expected["Market"][0], expected["Outcome"][0]) == (6, 12, 24)
