@@ -92,9 +92,9 @@ def test_a_demo_that_was_stopped_in_a_rehearsal_goes_on_with_it():
     assert TradingSettings.objects.newest().mode == "REHEARSAL"
 
 
-@pytest.mark.usefixtures("in_a_demo")
-def test_a_rehearsal_of_an_installation_that_is_no_demo_is_refused():
-    switched_to("PAPER")
+def test_a_rehearsal_of_an_installation_that_was_no_demo_is_refused(settings):
+    installation.seed(mode="PAPER", as_of=timezone.now())
+    settings.ENV = replace(settings.ENV, mode="DEMO")
     switched_to("REHEARSAL")
 
     with pytest.raises(demo.NotADemo, match="REHEARSAL"):
