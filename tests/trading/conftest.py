@@ -1,10 +1,15 @@
 """After every trading test with a database, the books must add up."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import invariants
+
+if TYPE_CHECKING:
+    from tests.trading.clob_stub import Stub
+    from trading.adapters.clob import Clob
 
 
 @pytest.fixture(autouse=True)
@@ -24,3 +29,41 @@ def books_add_up(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture
 def loose_books() -> None:
     """For tests that write single rows which no trade ever made."""
+
+
+# The real adapter over a loopback venue: its client is dear to import and to make.
+
+
+@pytest.fixture(scope="module")
+def server() -> "Iterator[Stub]":
+    from tests.trading.clob_stub import serving
+
+    with serving() as stub:
+        yield stub
+
+
+@pytest.fixture
+def stub(server: "Stub") -> "Stub":
+    """As new for each test, on the same port."""
+    return _as_new(server)
+
+
+@pytest.fixture(scope="module")
+def connected(server: "Stub") -> "Iterator[Clob]":
+    """One for all: the client makes nine TLS contexts each time, and keeps no state of ours."""
+    from tests.trading.clob_venue import a_venue
+
+    venue = a_venue(_as_new(server))
+    yield venue
+    venue.close()
+
+
+@pytest.fixture
+def venue(connected: "Clob", stub: "Stub") -> "Clob":
+    """The adapter whose venue says what `stub` was told."""
+    return connected
+
+
+def _as_new(server: "Stub") -> "Stub":
+    server.__dict__.update(type(server)().__dict__, url=server.url)
+    return server

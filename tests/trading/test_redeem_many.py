@@ -60,7 +60,7 @@ class Crowd:
     def shares(self, token_ids: Sequence[str]) -> dict[str, Decimal]:
         self.asked.append(len(token_ids))
         burned = set(self.calls.values())
-        return {t: Decimal(0 if self._condition_of[t] in burned else EACH) for t in token_ids}
+        return {t: Decimal(0 if self._condition_of.get(t) in burned else EACH) for t in token_ids}
 
     def payouts(self, conditions: Sequence[Condition]) -> dict[str, tuple[Decimal, Decimal]]:
         self.asked.append(len(conditions))
