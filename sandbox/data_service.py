@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from sandbox.core import data_rows, names, tape
-from sandbox.core.portfolio import Holding, holdings, legs
+from sandbox.core.portfolio import Holding, Leg, holdings, legs
 from sandbox.core.world import Happening, UnknownMarket, World
 from sandbox.routes import Answer, BadQuery, Query, Refused, flag, many, one
 
@@ -43,24 +43,40 @@ def _markets(world: World, conditions: list[str], second: int) -> list[Market]:
 
 def _legs(
     world: World, query: Query, conditions: list[str], second: int, *, takers: bool
-) -> Iterator[tuple[int, Happening, int, Any]]:
+) -> Iterator[tuple[int, Happening, int, Leg]]:
     wallet = one(query, "user", "").lower()
     since, until = int(one(query, "start", "0")), int(one(query, "end", str(second)))
     for happening, child in _markets(world, conditions, second):
         for trade in tape.until(happening, child, min(second, until)):
-            for leg in legs(trade) if trade.second >= since else ():
+            theirs = wallet in ("", trade.taker.address, trade.maker.address)
+            for leg in legs(trade) if theirs and trade.second >= since else ():
                 if (leg.is_taker or not takers) and wallet in ("", leg.wallet.address):
                     yield trade.second, happening, child, leg
+
+
+class Rows:
+    """Rows that are written when a page asks for them; there may be a hundred pages of them."""
+
+    def __init__(
+        self, found: list[tuple[int, Happening, int, Leg]], row: Callable[..., Row]
+    ) -> None:
+        self._found, self._row = found, row
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __getitem__(self, page: slice) -> list[Row]:
+        return [self._row(happening, child, leg) for _, happening, child, leg in self._found[page]]
 
 
 def _trades(
     world: World, query: Query, conditions: list[str], second: int, *, takers: bool,
     row: Callable[..., Row] = data_rows.trade,
-) -> list[Row]:  # fmt: skip
+) -> Rows:  # fmt: skip
     found = sorted(
         _legs(world, query, conditions, second, takers=takers), key=lambda f: f[0], reverse=True
     )
-    return [row(happening, child, leg) for _, happening, child, leg in found]
+    return Rows(found, row)
 
 
 def _held(world: World, query: Query, conditions: list[str], second: int) -> list[Holding]:
@@ -228,7 +244,7 @@ def _cursor(query: Query, second: int) -> tuple[int, int, int]:
     return second, int(one(query, "offset", "0")), limit
 
 
-def page_of(query: Query, second: int, rows: list[Row]) -> Row:
+def page_of(query: Query, second: int, rows: list[Row] | Rows) -> Row:
     """Version 2: the rows of one page in their envelope; raises `Refused`."""
     at, offset, limit = _cursor(query, second)
     rest = len(rows) > offset + limit > offset
@@ -244,7 +260,7 @@ def page_of(query: Query, second: int, rows: list[Row]) -> Row:
     }
 
 
-def old_page_of(query: Query, what: str, rows: list[Row]) -> list[Row]:
+def old_page_of(query: Query, what: str, rows: list[Row] | Rows) -> list[Row]:
     """Version 1: the bare rows of one page; raises `Refused` beyond its depth."""
     size, deepest = DEPTH[what]
     offset, limit = int(one(query, "offset", "0")), int(one(query, "limit", str(PAGE)))

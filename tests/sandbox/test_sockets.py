@@ -145,8 +145,8 @@ def test_a_leap_over_many_seconds_ends_at_the_same_books(sockets, line, clock):
 def test_every_kind_of_message_is_one_that_we_read(sockets, line, clock):
     subscribe(line, tokens_of(second=NOON - 60), extras=True)
     found = Counter()
-    for _ in range(240):
-        clock.second += 1
+    for _ in range(60):
+        clock.second += 4
         sockets.step()
         found.update(type(m) for m in messages(heard(line)))
 
