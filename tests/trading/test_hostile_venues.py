@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from config.kernel import audit, locks
+from config.kernel import locks
 from markets.models import Outcome
 from risk.models import Halt
 from tests.factories import NOW, ahead, revise, trading_settings
@@ -22,13 +22,12 @@ from trading.guard import heart
 from trading.guard.admission import Admission
 from trading.guard.rounds import Rounds
 from trading.models import Account, Discrepancy, Order, TradeIntent, VenueState
-from trading.orders import cancel, following, restrictions, sending, submit, transitions
+from trading.orders import cancel, following, sending, submit, transitions
 from trading.reconciling import reconcile
 from trading.settings import ExecutionSettings, TradingSettings
 from trading.venue import Receipt, Rejected, Restricted, Unsent
 
 pytestmark = pytest.mark.django_db
-
 BYTES = '{"the":"signed order"}'
 MODE = wallets.MODE
 OLD, NEW = wallets.WALLET, "0x00000000000000000000000000000000000000bb"
@@ -53,9 +52,6 @@ def admission(wallet=NEW):
     return Admission(
         mode=MODE, wallet=wallet, is_leader=lambda: True, unready=lambda _at: "", began=True
     )
-
-
-# ── Whose order it is ───────────────────────────────────────────────────────────────────────────
 
 
 def test_the_guard_of_one_wallet_leaves_the_orders_of_another_alone():
@@ -98,9 +94,6 @@ def test_an_order_of_another_wallet_that_never_left_ends_with_its_time():
 
     order.refresh_from_db()
     assert (order.status, order.reserved) == ("EXPIRED", 0)
-
-
-# ── What cannot be signed ───────────────────────────────────────────────────────────────────────
 
 
 def unsigned():
@@ -152,9 +145,6 @@ def test_one_order_that_breaks_stops_neither_those_behind_it_nor_what_is_at_the_
     assert {o.status for o in Order.objects.all()} == {"OPEN", "EXPIRED"}
 
 
-# ── Words of the venue ──────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize("word", ["no balance \x00", "no balance \ud800"])
 def test_a_refusal_in_words_that_no_database_takes_is_a_refusal(word):
     an_intent()
@@ -170,9 +160,6 @@ def test_a_refusal_in_words_that_no_database_takes_is_a_refusal(word):
     assert len(venue.placed) == 1
     assert only_order().status == "REJECTED"
     assert only_order().reason.startswith("no balance")
-
-
-# ── Time ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def slow_lock(monkeypatch, clock, seconds):
@@ -282,75 +269,6 @@ def test_after_the_clock_was_set_back_every_step_and_every_order_has_its_turn():
     assert order.probed_at == ahead(10)
 
 
-# ── Restrictions ────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("asked", [31e6, 1e12, float("inf"), float("nan")])
-def test_a_venue_that_asks_for_a_year_gets_a_quarter_of_an_hour_and_people_are_told(asked):
-    refusal = Restricted("RATE_LIMITED", retry_after_s=asked, message="HTTP 429")
-
-    for second in (0, 1):
-        ends = restrictions.impose("PAPER", "main", refusal, as_of=ahead(second))
-
-    assert ends == ahead(901)
-    assert audit.alerts().count() == 1
-
-
-def test_a_person_says_how_long_we_wait_for_a_venue_at_most():
-    revise(ExecutionSettings, longest_wait_s=30, cancel_wait_s=4)
-    refusal = Restricted("RATE_LIMITED", retry_after_s=60, message="HTTP 429")
-
-    assert restrictions.impose("PAPER", "main", refusal, as_of=NOW) == ahead(30)
-    assert "for 30 s, then try again" in audit.alerts().get().data
-    assert restrictions.cancels_until("PAPER", "main", as_of=ahead(25)) is None
-    assert restrictions.cancels_until("PAPER", "main", as_of=ahead(27)) == ahead(30)
-
-
-def test_an_order_told_to_come_again_in_a_million_years_waits_signed():
-    an_intent()
-
-    class Venue(SilentVenue):
-        def place(self, ticket, *, as_of):
-            raise Restricted("RATE_LIMITED", retry_after_s=1e12, message="HTTP 429")
-
-    sweep(Venue(payload=BYTES), 0)
-
-    assert only_order().status == "SIGNED"
-
-
-def test_a_long_wait_holds_orders_back_and_no_cancel():
-    an_intent()
-    venue = taking()
-    sweep(venue, 0)
-    refusal = Restricted("RATE_LIMITED", retry_after_s=31e6, message="HTTP 429")
-    restrictions.impose("PAPER", "main", refusal, as_of=ahead(1))
-
-    cancel.everything("PAPER", venue, reason="stop", now=lambda: ahead(2))
-
-    assert len(venue.canceled) == 1
-    assert restrictions.until(only_order(), as_of=ahead(2)) is not None
-
-
-def test_a_wait_of_seconds_holds_for_cancels_too():
-    refusal = Restricted("RATE_LIMITED", retry_after_s=3, message="HTTP 429")
-    restrictions.impose("PAPER", "main", refusal, as_of=NOW)
-
-    assert restrictions.cancels_until("PAPER", "main", as_of=ahead(1)) == ahead(3)
-
-
-def test_a_short_wait_does_not_make_a_long_one_forgotten():
-    long = Restricted("DISABLED", retry_after_s=600, message="trading is disabled")
-    short = Restricted("RATE_LIMITED", retry_after_s=1, message="HTTP 429")
-    restrictions.impose("PAPER", "main", long, as_of=NOW)
-
-    restrictions.impose("PAPER", "main", short, as_of=ahead(1))
-
-    assert restrictions.standing("PAPER", "main", as_of=ahead(3)) == ("DISABLED", ahead(600))
-
-
-# ── One bad answer, one busy moment ─────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize("answer", [Rejected("HTTP 400: bad order id"), ValueError("NaN")])
 def test_one_question_that_is_refused_does_not_hide_the_other_orders(answer):
     wallets.funded()
@@ -387,9 +305,6 @@ def test_a_busy_ledger_stops_the_guard_only_where_it_stays_busy():
     guard._take("orders", busy)
 
     assert Halt.objects.get().kind == "ORDER_FAILURES"
-
-
-# ── What the venue still has ────────────────────────────────────────────────────────────────────
 
 
 def test_an_order_that_ended_here_and_lives_at_the_venue_is_cancelled_by_its_hash():
