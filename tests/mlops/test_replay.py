@@ -25,6 +25,8 @@ HOUR = 3600
 START = recorded.NOON - recorded.NOON % HOUR - 40 * HOUR
 MARKETS = 12
 DATASET = "btc_daily_range"
+# What is asked is what a replay plays and tells; its one row is asked about on every database.
+replays = pytest.mark.one_database
 
 
 @pytest.fixture
@@ -140,6 +142,7 @@ def test_a_replay_leaves_one_backtest_row_and_nothing_else(
     assert {k: n - before[k] for k, n in after.items() if n != before[k]} == {"mlops.Backtest": 1}
 
 
+@replays
 def test_the_same_seed_gives_the_same_bytes(folder: Path, db: Any, state_dir: Any) -> None:
     first, second = run(folder, seed=5)[1], run(folder, seed=5)[1]
 
@@ -147,6 +150,7 @@ def test_the_same_seed_gives_the_same_bytes(folder: Path, db: Any, state_dir: An
     assert first == second
 
 
+@replays
 def test_the_report_names_its_assumptions_and_says_when_events_are_too_few(
     folder: Path, db: Any, state_dir: Any
 ) -> None:
