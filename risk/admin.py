@@ -1,5 +1,6 @@
 """Risk in the admin: one click halts, two resume; decisions and equity to look at; limits."""
 
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -202,6 +203,11 @@ def _books() -> list[dict[str, Any]]:
     ]
 
 
+def _short(value: Any) -> str:
+    """A number without the noughts at its end."""
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
+
+
 @admin.register(RiskLimits)
 class RiskLimitsAdmin(SettingsAdmin):
     change_form_template = "admin/risk/risklimits/change_form.html"
@@ -225,11 +231,11 @@ class RiskLimitsAdmin(SettingsAdmin):
         }
         return super().add_view(request, form_url, {**(extra_context or {}), **extra})
 
-    def _would_change(self, preset: str) -> list[tuple[str, Any, Any]]:
+    def _would_change(self, preset: str) -> list[tuple[str, str, str]]:
         """What people call it, its value in force, and the preset's; only where they differ."""
         current = RiskLimits.objects.newest().values()
         return [
-            (self.LABELS[name][0], current[name], value)
+            (self.LABELS[name][0], _short(current[name]), _short(value))
             for name, value in PRESETS[preset].items()
             if current[name] != value
         ]

@@ -206,7 +206,8 @@ def test_a_preset_of_limits_is_filled_in_shown_and_saved_only_by_a_second_click(
     row = RiskLimits.objects.newest()
     assert 'href="?preset=small%20account"' in offered
     assert "Saving would change:" in page
-    assert "Largest stake in a market: 0.02" in page
+    assert "Largest stake in a market: 0.02 → <b>0.15</b>" in page
+    assert "The form holds the values in force" not in page
     assert "Open positions: 4" not in page, "what stays as it is changes nothing"
     assert (untouched, row.version, row.reason) == (1, 2, "preset: small account")
     assert {key: row.values()[key] for key in SMALL_ACCOUNT} == dict(SMALL_ACCOUNT)
