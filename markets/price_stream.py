@@ -99,6 +99,7 @@ async def follow(
     url: str | None = None,
     silent_after_s: float = SILENT_AFTER_S,
     wait_s: float = FIRST_WAIT_S,
+    flush_every_s: float = FLUSH_EVERY_S,
 ) -> str:
     """Follow the stream until `stop` is set, reconnecting whenever it breaks or goes silent.
 
@@ -114,7 +115,15 @@ async def follow(
     leader = LeaderLock(COMPONENT)
     try:
         await _while_leading(leader, stop)
-        session = partial(_session, url or address, kept, stop, clock, silent_after_s)
+        session = partial(
+            _session,
+            url or address,
+            kept,
+            stop,
+            clock,
+            silent_after_s=silent_after_s,
+            flush_every_s=flush_every_s,
+        )
         await _reconnect(session, kept, stop, clock, wait_s)
     finally:
         await sync_to_async(leader.release)()
@@ -147,7 +156,13 @@ async def _reconnect(
 
 
 async def _session(
-    url: str, kept: Kept, stop: asyncio.Event, clock: Clock, silent_after_s: float
+    url: str,
+    kept: Kept,
+    stop: asyncio.Event,
+    clock: Clock,
+    *,
+    silent_after_s: float,
+    flush_every_s: float,
 ) -> None:
     """One connection, until it breaks, falls silent or `stop` is set."""
     # A stand-in on this machine is never behind a proxy.
@@ -158,12 +173,12 @@ async def _session(
         spoke_at = pinged_at = flushed_at = loop.time()
         while not stop.is_set():
             with suppress(TimeoutError):
-                message = await asyncio.wait_for(socket.recv(), FLUSH_EVERY_S / 4)
+                message = await asyncio.wait_for(socket.recv(), flush_every_s / 4)
                 frame = message.encode() if isinstance(message, str) else message
                 if kept.take(frame, received_at=clock()):
                     spoke_at = loop.time()
             now = loop.time()
-            if now - flushed_at >= FLUSH_EVERY_S:
+            if now - flushed_at >= flush_every_s:
                 await sync_to_async(_flush)(kept, clock, "")
                 flushed_at = now
             if now - pinged_at >= venue_prices.PING_EVERY_S:

@@ -63,10 +63,18 @@ def follow(talks: list[Talk], reached: Callable[[], bool], **how: Any) -> tuple[
         stop = asyncio.Event()
         async with venue(*talks) as (url, heard):
             task = asyncio.create_task(
-                price_stream.follow(stop, clock=lambda: ahead(700), url=url, wait_s=0.01, **how)
+                price_stream.follow(
+                    stop,
+                    clock=lambda: ahead(700),
+                    url=url,
+                    wait_s=0.01,
+                    flush_every_s=0.1,
+                    **how,
+                )
             )
             while not await sync_to_async(reached)():
                 assert not task.done()
+                await asyncio.sleep(0.02)  # asking without a pause would take the core from it
             stop.set()
             return await task, heard
 
