@@ -1,12 +1,10 @@
 """Whatever trades do, books, shares and cash are those of the exchange, after every step.
 
-The exchange here is a few dictionaries of whole millionths that share no line with the code under
-test. The suite lives through 20 on SQLite and 10 on PostgreSQL, of 50 steps each; `MONEY_LIVES=200`
-asks for more.
+The exchange is the model of `model_exchange`. The suite lives through 20 on SQLite and 10 on
+PostgreSQL, of 50 steps each; `MONEY_LIVES=200` asks for more.
 """
 
 import os
-from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -29,6 +27,7 @@ from risk.models import Halt
 from tests import factories
 from tests.factories import NOW
 from tests.support import invariants
+from tests.trading.model_exchange import MARKETS, START, Exchange, Trade, Wish, dollars
 from trading.books import claims, conversions, fills, ledger
 from trading.models import (
     MAIN_WALLET,
@@ -44,111 +43,13 @@ from trading.venue import Execution, Receipt
 
 pytestmark = pytest.mark.django_db
 MODE = "PAPER"
-START = 1_000_000_000_000
-"""Dollars that never run out, in millionths: what happens without cash is another test's."""
-MARKETS = 3
 LIVES = {"sqlite": 20, "postgresql": 10}
-
-
-@dataclass
-class Trade:
-    """A trade of the exchange, in millionths."""
-
-    key: str
-    order: "Wish"
-    shares: int
-    dollars: int
-    fee: int
-    execution: Execution
-    status: str
-
-
-@dataclass
-class Wish:
-    """An order of the exchange."""
-
-    row: Order
-    market: int
-    index: int
-    buy: bool
-    shares: int
-    alive: bool = True
-    filled: int = 0
-
-
-@dataclass
-class Exchange:
-    """What is true: cash, shares, and what is still to be settled."""
-
-    cash: int = START
-    fees: int = 0
-    held: dict[tuple[int, int], int] = field(default_factory=dict)
-    wishes: list[Wish] = field(default_factory=list)
-    trades: list[Trade] = field(default_factory=list)
-    resolved: dict[int, tuple[int, int]] = field(default_factory=dict)
-
-    def match(self, trade: Trade, sign: int = 1) -> None:
-        """Carry a trade out; `sign` −1 takes it back."""
-        wish = trade.order
-        way = sign if wish.buy else -sign
-        self.cash -= way * trade.dollars + sign * trade.fee
-        self.fees += sign * trade.fee
-        key = (wish.market, wish.index)
-        self.held[key] = self.held.get(key, 0) + way * trade.shares
-        wish.filled += sign * trade.shares
-
-    def free(self, key: tuple[int, int]) -> int:
-        """Shares that are on the chain and promised to nobody."""
-        unsettled = sum(
-            t.shares
-            for t in self.trades
-            if t.status == "MATCHED" and t.order.buy and (t.order.market, t.order.index) == key
-        )
-        promised = sum(
-            w.shares - w.filled for w in self.wishes if not w.buy and (w.market, w.index) == key
-        )
-        return self.held.get(key, 0) - unsettled - promised
-
-    def to_sell(self) -> list[tuple[int, int]]:
-        """Market and side of shares that may be sold."""
-        return [k for k in self.held if self.free(k) > 0 and k[0] not in self.resolved]
-
-    def sets(self) -> list[int]:
-        """Markets with both sides to give back."""
-        keys = self.to_sell()
-        return [m for m in self.open_markets() if (m, 0) in keys and (m, 1) in keys]
-
-    def ripe(self) -> list[int]:
-        """Markets that may resolve: nothing is unsettled, something is held."""
-        waiting = {t.order.market for t in self.trades if t.status == "MATCHED"}
-        held = {market for (market, _), shares in self.held.items() if shares}
-        return [m for m in self.open_markets() if m in held and m not in waiting]
-
-    def late(self) -> list[Wish]:
-        """Orders that may yet be filled, ended ones too: the world is late."""
-        return [w for w in self.wishes if w.filled < w.shares and (w.buy or w.alive)]
-
-    def open_markets(self) -> list[int]:
-        """Markets that nobody has resolved."""
-        return [market for market in range(MARKETS) if market not in self.resolved]
-
-    def busy(self, market: int) -> bool:
-        """Whether anything is left there that needs the claim."""
-        return any(w.alive and w.market == market for w in self.wishes) or any(
-            shares for (m, _), shares in self.held.items() if m == market
-        )
 
 
 SHARES = st.integers(5_000_000, 200_000_000)
 CENTS = st.integers(2, 98)
 PICK = st.integers(0, 10**6)
 SIDES = st.integers(0, 1)
-
-
-def dollars(shares: int, price: Decimal, *, up: bool) -> int:
-    """Shares × price in millionths, rounded against us."""
-    exact = shares * int(price * 10**6)
-    return -(-exact // 10**6) if up else exact // 10**6
 
 
 BALANCES = "SELECT cash + reserved, fees, positions FROM trading_ledgerbalance WHERE mode = %s"
