@@ -77,6 +77,7 @@ def test_dead_trainer_lock_recovers() -> None:
     assert left.status == Job.Status.DONE
 
 
+@pytest.mark.one_database  # bad usage ends before a row
 def test_a_training_of_the_worker_that_breaks_breaks_alone(monkeypatch) -> None:
     assert tasks._in_a_child("train", "--horizon", "nonsense") == 2
 

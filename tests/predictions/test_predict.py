@@ -256,6 +256,7 @@ def test_a_quote_of_the_whole_look_back_is_read_and_none_before_it():
 
 
 @pytest.mark.process
+@pytest.mark.one_database  # what a child imports depends on no database
 def test_what_web_processes_read_loads_no_learning_library():
     program = (
         "import django, sys; django.setup(); import predictions.queries, predictions.registry; "

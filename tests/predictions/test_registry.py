@@ -325,6 +325,7 @@ print(len(trees.walk.signatures), len(trees.walk_alone.signatures))
 
 
 @pytest.mark.process
+@pytest.mark.one_database  # a child that compiles asks no database
 def test_a_loaded_member_has_nothing_left_to_compile(tmp_path: Path) -> None:
     booster = fitted(FACTORIES["lightgbm"])
     (tmp_path / "politics").write_bytes(booster.to_bytes())
