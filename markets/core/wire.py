@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType, NoneType, UnionType
 from typing import (
     Annotated,
@@ -253,11 +253,23 @@ def flag(value: object) -> bool:
 
 def decimal(value: object) -> Decimal:
     """A number, or its text in ASCII digits, exactly as written: at most 40 characters, 1e±40."""
-    if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
+    if isinstance(value, str):
+        return _written(value)
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         raise Unreadable(f"expected a number, got {shown(value)}")
     if isinstance(value, int) and abs(value) >= 10**LONGEST_NUMBER:
         raise Unreadable(f"a number of {value.bit_length()} bits is too large")
-    if not NUMBER.fullmatch(value if isinstance(value, str) else str(value)):
+    return _number(value, str(value))
+
+
+@lru_cache(maxsize=8192)
+def _written(value: str) -> Decimal:
+    """A price grid has few prices, and a stream tells each of them a thousand times."""
+    return _number(value, value)
+
+
+def _number(value: int | str | Decimal, as_text: str) -> Decimal:
+    if not NUMBER.fullmatch(as_text):
         raise Unreadable(f"{shown(value)} is not a number of at most {LONGEST_NUMBER} characters")
     try:
         number = Decimal(value)
