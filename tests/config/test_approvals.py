@@ -98,11 +98,12 @@ def test_a_sale_speaks_of_bids_and_of_what_it_brings_whatever_was_said_when_it_w
 
 
 def test_an_order_that_filled_nothing_is_no_success(client: Client) -> None:
-    make.OrderFactory(status="CANCELED", intent__status="EXECUTED")
+    make.OrderFactory(status="CANCELED", intent__status="EXECUTED", intent__side="SELL")
 
     page = client.get(reverse(QUEUE)).content.decode()
 
     assert "came to nothing" in page
+    assert " down to 0." in page
     assert ">executed<" not in page
 
 

@@ -34,7 +34,7 @@ from trading.adapters.token_fees import Fees, FeesOf
 from trading.core import order_payload, venue_reports
 from trading.core.amounts import NotOnWire, wire_amounts
 from trading.core.order_payload import SignedOrder
-from trading.core.refusals import Answer, Proof, judge
+from trading.core.refusals import Answer, Proof, in_words, judge
 from trading.core.signing import SALT_BITS, UnknownExchange, UnsignedOrder, exchange_of
 from trading.core.venue_reports import MILLION, MakerEntry, Own, TradeReport
 from trading.venue import (
@@ -331,7 +331,7 @@ def _settle(answer: Answer, ticket: Ticket) -> Receipt:
         )
     if proof is Proof.KILLED:
         return Receipt(
-            venue_order_id=ticket.venue_order_id, status="CANCELED", reason=answer.text[:200]
+            venue_order_id=ticket.venue_order_id, status="CANCELED", reason=in_words(answer)
         )
     raise failure(answer)
 
