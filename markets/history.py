@@ -91,7 +91,7 @@ def load(
         notes, simulated = history_frames.left_out(files), history_files.simulated(path)
         around = context_history.of_folder(files, found.markets, since=since, until=until)
         return replace(found, notes=notes, simulated=simulated, context=around)
-    except (pl.exceptions.PolarsError, OSError) as failure:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as failure:
         reason = str(failure).splitlines()[0]
         raise BadHistory(
             f"{path}: a file or column cannot be read ({reason}); fetch the files again"

@@ -10,7 +10,7 @@ import pytest
 from django.conf import LazySettings
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from config.kernel.models import Job
@@ -198,6 +198,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     st.floats(0, 1, exclude_max=True),
     st.binary(min_size=1, max_size=400),
 )
+@example("prices.parquet", 0.4849093321360554, b"]")  # the reader panics instead of refusing
 def test_damaged_bytes_are_refused_in_one_sentence_or_harmless(
     whole: Path, file: str, where: float, damage: bytes
 ) -> None:
