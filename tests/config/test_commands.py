@@ -4,6 +4,7 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
@@ -272,3 +273,16 @@ def test_a_demo_in_which_all_is_well_has_a_next_step_whatever_its_play_money(
     report = doctor.Report(mode=mode, findings=(beats, purse), unmet_for_live=())
 
     assert step in report.next_step
+
+
+def test_a_demo_without_an_archive_is_not_sent_to_fetch_one(
+    venue: type[Venue], settings: Any, tmp_path: Path
+) -> None:
+    asked = replace(settings.ENV, archive_dir=tmp_path / "none")
+    found = {}
+    for mode in ("PAPER", "DEMO"):
+        settings.ENV = replace(asked, mode=mode)
+        report = doctor.examine(as_of=timezone.now())
+        found[mode] = next(f for f in report.findings if f.check == "archive")
+
+    assert (found["PAPER"].level, found["DEMO"].level) == (doctor.WARNING, doctor.OK)
