@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -139,7 +140,10 @@ def test_a_halt_that_somebody_else_released_meanwhile_is_a_problem() -> None:
         ["resume", "--halt=all of them", "--reason=x"],
     ],
 )
-def test_a_line_that_makes_no_sense_leaves_with_code_2(tmp_path: Path, line: list[str]) -> None:
+def test_a_line_that_makes_no_sense_leaves_with_code_2(
+    tmp_path: Path, migrated: Path, line: list[str]
+) -> None:
+    shutil.copy(migrated, tmp_path)
     done = subprocess.run(
         [sys.executable, "manage.py", *line],
         cwd=ROOT,
