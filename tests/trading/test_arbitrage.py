@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth.models import Permission
 
 from risk import halts
 from risk.models import RiskDecision, RiskLimits
@@ -236,6 +237,37 @@ def test_one_answer_of_a_person_is_for_all_legs():
     )
 
     assert set(group.intents.values_list("status", flat=True)) == {"APPROVED"}
+
+
+def approver(name):
+    user = factories.UserFactory(username=name)
+    user.user_permissions.add(Permission.objects.get(codename="add_approval"))
+    return user
+
+
+def test_the_limit_for_a_second_person_is_that_of_all_legs_together():
+    # Each leg costs about $16, all of them $47.
+    revise(ApprovalSettings, ask_in_simulated=True, two_person_above_usd=Decimal(40))
+    begun()
+    group = IntentGroup.objects.get()
+    ada, grace = approver("ada"), approver("grace")
+
+    intents.approve(group.intents.first(), user=ada, reason="pays", as_of=ahead(1))
+    half = set(group.intents.values_list("status", flat=True))
+    with pytest.raises(intents.SaidYesBefore):
+        intents.approve(group.intents.last(), user=ada, reason="again", as_of=ahead(1))
+    assert {leg.approvals_needed for leg in group.intents.all()} == {2}
+    assert half == {"PENDING"}
+
+    intents.approve(group.intents.first(), user=grace, reason="pays", as_of=ahead(1))
+    assert set(group.intents.values_list("status", flat=True)) == {"APPROVED"}
+
+
+def test_legs_below_the_limit_together_need_one_person():
+    revise(ApprovalSettings, ask_in_simulated=True, two_person_above_usd=Decimal(60))
+    begun()
+
+    assert set(TradeIntent.objects.values_list("approvals_needed", flat=True)) == {1}
 
 
 def test_a_no_to_one_leg_ends_the_group():

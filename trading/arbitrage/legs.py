@@ -156,6 +156,7 @@ def _write_down(sets: Sets, bench: _Bench, config: ArbitrageConfig, *, mode: str
         created_at=as_of,
     )
     rules = approvals.rules(as_of=as_of)
+    together = _most(sets, bench)
     claimed: set[int] = set()
     for leg, order, books in bench.asked(sets):
         decision = gate.review(
@@ -174,6 +175,7 @@ def _write_down(sets: Sets, bench: _Bench, config: ArbitrageConfig, *, mode: str
             type=TimeInForce.FOK,
             group=group,
             net_edge=float(sets.net / sets.sets),
+            together=together,
         )
         intent = wishes.write_down(order, decision, wish, as_of=as_of, rules=rules)
         if market.pk not in claimed:
@@ -181,6 +183,13 @@ def _write_down(sets: Sets, bench: _Bench, config: ArbitrageConfig, *, mode: str
             claimed.add(market.pk)
     _tell(group, sets, config, as_of=as_of)
     return group
+
+
+def _most(sets: Sets, bench: _Bench) -> Decimal:
+    """Dollars that all legs can cost: one yes answers for them together."""
+    asked = bench.asked(sets)
+    costs = (wishes.cost(o.shares, o.limit_price, bench.markets[o.market]) for _, o, _ in asked)
+    return sum(costs, ZERO)
 
 
 def _tell(group: IntentGroup, sets: Sets, config: ArbitrageConfig, *, as_of: datetime) -> None:

@@ -25,7 +25,8 @@ class Wish:
     """What an intent is about, beside the figures that the gate judged.
 
     `key` is the same whenever the same wish is made again. `net_edge` is a fraction of the price
-    after all costs. Without `expires_at` it waits as long as the approval settings say.
+    after all costs. Without `expires_at` it waits as long as the approval settings say. `together`
+    are the dollars that everything one yes answers for can cost, where that is more than this.
     """
 
     market: Market
@@ -37,6 +38,7 @@ class Wish:
     signal: Signal | None = None
     group: IntentGroup | None = None
     net_edge: float | None = None
+    together: Decimal | None = None
     expires_at: datetime | None = None
     type: str = TimeInForce.FAK
     post_only: bool = False
@@ -81,7 +83,7 @@ def write_down(
         signal=wish.signal,
         decision=decision,
         net_edge=wish.net_edge,
-        approvals_needed=rules.needed(wish.mode, most, wish.purpose),
+        approvals_needed=rules.needed(wish.mode, wish.together or most, wish.purpose),
         created_at=as_of,
         expires_at=_deadline(wish.market, wanted, as_of=as_of),
     )
