@@ -25,6 +25,7 @@ from trading.venue import (
 
 log = structlog.get_logger()
 ACTOR = COMPONENT = "live_guard"
+MODE = Halt.Scope.MODE
 BEAT_S = 15
 BUSY = (locks.LockTimeout, OperationalError)
 BUSY_TURNS = 3
@@ -91,11 +92,13 @@ class Rounds:
     def end(self, *, wait: Callable[[], bool]) -> int:
         """Stop sending, cancel what rests, follow it to its end; returns what is left over.
 
-        `wait` pauses a moment and says whether there is time for one more look.
+        `wait` pauses a moment and says whether there is time for one more look. Who leads no more
+        does none of it: the orders are its successor's.
         """
         self.admission.stopping = True
-        self._take("shutdown", lambda _now: self._cancel_all())
-        while (left := self._at_venue()) and wait():
+        if self.admission.is_leader():
+            self._take("shutdown", lambda _now: self._cancel_all())
+        while (left := self._at_venue()) and self.admission.is_leader() and wait():
             self._take("orders", self._orders)
         return left
 
@@ -145,7 +148,9 @@ class Rounds:
         reconcile.in_doubt(self.mode, self.venue.wallet, self.venue, as_of=now)
 
     def _compare(self, now: datetime) -> None:
-        """Compare everything; until the first agreement it is tried as often as open questions."""
+        """Compare everything; what failed or differs is tried again as soon as open questions."""
+        config = self._config(now)
+        self.due["books"] = now + timedelta(seconds=config.reconcile_in_doubt_s)
         report = reconcile.everything(self.mode, self.venue.wallet, self.venue, as_of=now)
         if report.clean and not self.admission.began:
             self.admission.began = True
@@ -156,8 +161,8 @@ class Rounds:
                 data={"wallet": self.venue.wallet, "booked": report.booked},
                 as_of=now,
             )
-        if not report.clean:
-            self.due["books"] = now + timedelta(seconds=self._config(now).reconcile_in_doubt_s)
+        if report.clean:
+            self.due["books"] = now + timedelta(seconds=config.reconcile_all_s)
 
     def _cancel_all(self) -> int:
         return cancel.everything(
@@ -169,12 +174,15 @@ class Rounds:
         return transitions.of(self.mode, self.venue).filter(status__in=alive).count()
 
     def _halt(self, kind: str, reason: str, *, as_of: datetime) -> None:
+        """Stop the mode; saying at each turn that it stands would only fill the trail."""
+        if any(halt.kind == kind and halt.scope == MODE for halt in halts.standing(mode=self.mode)):
+            return
         halts.open_halt(
             kind,
             reason=transitions.storable(reason)[:400],
             actor=ACTOR,
             as_of=as_of,
-            scope=Halt.Scope.MODE,
+            scope=MODE,
             scope_key=self.mode,
         )
 
