@@ -141,7 +141,7 @@ def test_with_real_money_it_refuses_without_a_key_and_without_readiness(installa
     with pytest.raises(CommandError, match="no amount"):
         call_command("moneydoctor", most="much")
     with pytest.raises(trial.NotNow, match="not ready for real money"):
-        Command()._refuse_unready("LIVE")
+        Command()._refuse_unready("LIVE", "0xwallet")
 
 
 @pytest.mark.parametrize(

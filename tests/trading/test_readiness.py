@@ -16,7 +16,7 @@ from tests.trading.clob_stub import HANG_UP, Says, Stub, serving
 from trading.adapters import geoblock
 from trading.core import readiness as core
 from trading.core.readiness import Fact, State
-from trading.models import WalletCheck
+from trading.models import Settlement, WalletCheck
 from trading.settings import ReadinessSettings
 from trading.watching import readiness
 
@@ -44,6 +44,12 @@ def test_a_fact_of_long_ago_is_no_fact() -> None:
 
     assert gates({"clock": fresh})["clock"].is_met
     assert gates({"clock": stale})["clock"].state is State.UNKNOWN
+
+
+def test_a_fact_of_the_future_is_no_fact() -> None:
+    ahead = Fact(name="clock", state=State.MET, detail="fine", checked_at=ago(-1))
+
+    assert gates({"clock": ahead})["clock"].state is State.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -134,6 +140,19 @@ class TestWithRows:
         assert not names & unmet
         assert names <= later
 
+    def test_what_was_seen_of_another_wallet_opens_nothing(self):
+        for wallet, state, at in (("0xa", State.UNMET, ago(60)), ("0xb", State.MET, NOW)):
+            fact = Fact(name="balance", state=state, detail="looked at", checked_at=at)
+            readiness.record([fact], mode="LIVE", wallet=wallet)
+
+        def balance(**of):
+            return next(g for g in readiness.gates(as_of=NOW, **of) if g.name == "balance")
+
+        assert balance(wallet="0xa").state is State.UNMET
+        assert balance(wallet="0xb").state is State.MET
+        assert balance(wallet="0xc").state is State.UNKNOWN
+        assert balance().state is State.MET
+
     def test_a_rehearsals_wallet_opens_nothing(self):
         fact = Fact(name="balance", state=State.MET, detail="play money", checked_at=NOW)
         readiness.record([fact], mode="REHEARSAL", wallet="0xplay")
@@ -171,9 +190,21 @@ class TestWithRows:
         trial = lambda at: next(g for g in readiness.gates(as_of=at) if g.name == "trial")  # noqa: E731
 
         assert trial(NOW).is_met
+        assert not trial(ago(1)).is_met
         assert not trial(NOW + timedelta(days=8)).is_met
         readiness.record_trial("lost", passed=False, mode="LIVE", wallet="0xw", as_of=NOW)
         assert not trial(NOW).is_met
+
+    def test_a_confirmed_trade_proves_the_round_trip_of_its_own_wallet_alone(self):
+        fill = factories.FillFactory(order__mode="LIVE", order__wallet="0xtraded")
+        Settlement.objects.create(fill=fill, status="CONFIRMED", received_at=NOW)
+
+        def trial(wallet):
+            gates_ = readiness.gates(as_of=NOW, wallet=wallet)
+            return next(gate for gate in gates_ if gate.name == "trial")
+
+        assert trial("0xtraded").is_met
+        assert not trial("0xnew").is_met
 
     def test_doctor_shows_the_wallet_without_a_key_and_names_each_gate(self):
         readiness.record(

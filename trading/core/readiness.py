@@ -127,17 +127,23 @@ def remedy_of(fact: Fact, *, rehearses: bool) -> str:
     return stand_in or known.get(fact.name, "look again with `manage.py moneydoctor --check`")
 
 
+def is_recent(fact: Fact, *, within: timedelta, as_of: datetime) -> bool:
+    """Whether it was seen so lately; one dated in the future tells of a clock that went back."""
+    return timedelta(0) <= as_of - fact.checked_at <= within
+
+
 def of_facts(
     facts: Mapping[str, Fact], *, config: ReadinessConfig, as_of: datetime
 ) -> tuple[Gate, ...]:
-    """A gate for each condition; a fact that is missing or old counts as unknown."""
+    """A gate for each condition; a fact that is missing, old or of the future counts as unknown."""
     return tuple(_of_fact(c, facts.get(c.name), config=config, as_of=as_of) for c in CONDITIONS)
 
 
 def _of_fact(
     condition: Condition, fact: Fact | None, *, config: ReadinessConfig, as_of: datetime
 ) -> Gate:
-    if fact is None or as_of - fact.checked_at > timedelta(seconds=config.facts_valid_s):
+    within = timedelta(seconds=config.facts_valid_s)
+    if fact is None or not is_recent(fact, within=within, as_of=as_of):
         seen = (
             "never looked at"
             if fact is None

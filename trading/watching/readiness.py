@@ -19,15 +19,20 @@ TRIAL = "trial"
 MAY_DECIDE = "trading.add_approval"
 
 
-def unmet(*, as_of: datetime) -> tuple[Gate, ...]:
-    """The gates that keep LIVE closed; empty when nothing does."""
-    return tuple(gate for gate in gates(as_of=as_of) if not gate.is_met)
+def unmet(*, as_of: datetime, wallet: str = "") -> tuple[Gate, ...]:
+    """The gates that keep LIVE closed; empty when nothing does. `wallet` as for `gates`."""
+    return tuple(gate for gate in gates(as_of=as_of, wallet=wallet) if not gate.is_met)
 
 
-def gates(*, as_of: datetime) -> tuple[Gate, ...]:
-    """Every gate of LIVE: the installation, the evidence, the people, the wallet, a round trip."""
+def gates(*, as_of: datetime, wallet: str = "") -> tuple[Gate, ...]:
+    """Every gate of LIVE: the installation, the evidence, the people, the wallet, a round trip.
+
+    Who holds the key of a `wallet` names it: what was seen of another opens nothing for it. Those
+    without a key are told of the one that was looked at last.
+    """
     config: ReadinessConfig = ReadinessSettings.objects.current(as_of=as_of).as_config()
-    facts = known(Mode.LIVE)
+    wallet = wallet or _seen_last(Mode.LIVE)
+    facts = known(Mode.LIVE, wallet=wallet)
     return (
         _database(),
         _broker(),
@@ -35,16 +40,19 @@ def gates(*, as_of: datetime) -> tuple[Gate, ...]:
         _events(config),
         _persons(config),
         *core.of_facts(facts, config=config, as_of=as_of),
-        _trial(facts.get(TRIAL), config=config, as_of=as_of),
+        _trial(facts.get(TRIAL), wallet=wallet, config=config, as_of=as_of),
     )
 
 
-def known(mode: str) -> dict[str, Fact]:
-    """What was found of the wallet that was looked at last, by name."""
-    newest = WalletCheck.objects.filter(mode=mode).order_by("-checked_at").first()
-    if newest is None:
-        return {}
-    rows = WalletCheck.objects.filter(mode=mode, wallet=newest.wallet)
+def _seen_last(mode: str) -> str:
+    """The wallet that was looked at last; "" where none was."""
+    rows = WalletCheck.objects.filter(mode=mode).order_by("-checked_at")
+    return rows.values_list("wallet", flat=True).first() or ""
+
+
+def known(mode: str, *, wallet: str = "") -> dict[str, Fact]:
+    """What was found of this wallet, else of the one that was looked at last, by name."""
+    rows = WalletCheck.objects.filter(mode=mode, wallet=wallet or _seen_last(mode))
     return {
         row.name: Fact(
             name=row.name, state=State(row.state), detail=row.detail, checked_at=row.checked_at
@@ -140,12 +148,13 @@ def _persons(config: ReadinessConfig) -> Gate:
     )
 
 
-def _trial(fact: Fact | None, *, config: ReadinessConfig, as_of: datetime) -> Gate:
-    if Settlement.objects.filter(fill__mode=Mode.LIVE, status=Settlement.Status.CONFIRMED).exists():
+def _trial(fact: Fact | None, *, wallet: str, config: ReadinessConfig, as_of: datetime) -> Gate:
+    own = Settlement.objects.filter(fill__mode=Mode.LIVE, fill__order__wallet=wallet)
+    if own.filter(status=Settlement.Status.CONFIRMED).exists():
         said = "trades of the guard were confirmed on the chain"
         return _gate(TRIAL, met=True, sentence=said, remedy="")
-    recent = fact is not None and as_of - fact.checked_at <= timedelta(days=config.trial_valid_days)
-    if fact is None or not recent:
+    within = timedelta(days=config.trial_valid_days)
+    if fact is None or not core.is_recent(fact, within=within, as_of=as_of):
         return Gate(
             name=TRIAL,
             state=State.UNKNOWN,

@@ -177,7 +177,7 @@ def open_rounds(
     def unready(as_of: datetime) -> str:
         if mode != Mode.LIVE:
             return ""
-        missing = readiness.unmet(as_of=as_of)
+        missing = readiness.unmet(as_of=as_of, wallet=venue.wallet)
         return f"not ready for LIVE: {missing[0].sentence}" if missing else ""
 
     def look(_as_of: datetime) -> object:
@@ -191,6 +191,7 @@ def open_rounds(
     rounds = Rounds(
         mode=mode,
         venue=venue,
+        chain=node,
         payouts=payouts,
         look=look,
         admission=admission,

@@ -74,7 +74,7 @@ class Command(BaseCommand):
                 sys.exit(1)
             return
         try:
-            self._refuse_unready(mode)
+            self._refuse_unready(mode, venue.wallet)
             trial.refuse_beside_books(mode, venue.wallet)
             leader = self._lead()
             try:
@@ -99,11 +99,12 @@ class Command(BaseCommand):
         if remedy := remedy_of(fact, rehearses=mode == Mode.REHEARSAL):
             self.stdout.write(f"{'':<22}→ {remedy}")
 
-    def _refuse_unready(self, mode: str) -> None:
+    def _refuse_unready(self, mode: str, wallet: str) -> None:
         """With real money every gate but this very trip has to be met."""
         if mode != Mode.LIVE:
             return
-        missing = [g for g in readiness.unmet(as_of=timezone.now()) if g.name != readiness.TRIAL]
+        unmet = readiness.unmet(as_of=timezone.now(), wallet=wallet)
+        missing = [gate for gate in unmet if gate.name != readiness.TRIAL]
         if missing:
             lines = "\n".join(f"  {gate.name}: {gate.sentence} → {gate.remedy}" for gate in missing)
             raise trial.NotNow(f"not ready for real money, so nothing is bought:\n{lines}")
