@@ -172,16 +172,37 @@ def fact_triggers(db: Any) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Choose what runs on the second database, and which tests are traced for coverage."""
-    second = bool(os.environ.get("DATABASE_TESTS_ONLY"))
-    if second:
+    """Choose what runs on the second database."""
+    if os.environ.get("DATABASE_TESTS_ONLY"):
         _only_what_depends_on_a_database(config, items)
-    for item in items:
-        if not _is_traced(item, second=second):
-            item.add_marker(pytest.mark.no_cover)
 
 
-def _is_traced(item: pytest.Item, *, second: bool) -> bool:
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What importing runs has been traced by now; from here on single tests are."""
+    if tracer := _tracer(session.config):
+        tracer.pause()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Trace the tests that are traced, from their set-up on."""
+    tracer = _tracer(item.config)
+    if tracer is None or not _is_traced(item):
+        return (yield)
+    tracer.resume()
+    try:
+        return (yield)
+    finally:
+        tracer.pause()
+
+
+def _tracer(config: pytest.Config) -> Any:
+    """What pytest-cov traces with in this process; None where nothing is traced."""
+    plugin = config.pluginmanager.getplugin("_cov")
+    return getattr(plugin, "cov_controller", None)
+
+
+def _is_traced(item: pytest.Item) -> bool:
     """Whether coverage counts what this test runs.
 
     Tracing costs half of a test's time again. What repeats lines a hundred times, reads recorded
@@ -189,10 +210,10 @@ def _is_traced(item: pytest.Item, *, second: bool) -> bool:
     tests reach. Of the second database the kernel alone is traced, where databases differ.
     """
     folders = {folder.name for folder in item.path.parents}
-    if second:
+    if os.environ.get("DATABASE_TESTS_ONLY"):
         return "kernel" in folders
     repeated = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
-    untraced = ("history", "browser", "process", "one_database")
+    untraced = ("history", "browser", "process", "one_database", "no_cover")
     return not (
         repeated
         or {"architecture", "flows"} & folders
