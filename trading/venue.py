@@ -137,7 +137,10 @@ class Execution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What the venue says of an order: OPEN, FILLED, CANCELED or EXPIRED, and its trades so far."""
+    """What the venue says of an order: OPEN, FILLED, CANCELED or EXPIRED, and its trades so far.
+
+    UNKNOWN: trades of it are told, but the order is not found, which says nothing of what is left.
+    """
 
     venue_order_id: str
     status: str
@@ -191,8 +194,23 @@ class VenueTrade:
     execution: Execution
 
 
-class AccountVenue(Protocol):
-    """What the venue and the chain say that a wallet has: the other side of reconciliation."""
+class Holdings(Protocol):
+    """What a wallet holds, as somebody tells it: of the two, the chain is right."""
+
+    def shares(self, token_ids: Sequence[str]) -> dict[str, Decimal]:
+        """Shares held, by token."""
+        ...
+
+    def cash(self) -> Decimal:
+        """Collateral held, in dollars."""
+        ...
+
+
+class AccountVenue(Holdings, Protocol):
+    """What the venue says of a wallet; of shares and cash what it last read of the chain.
+
+    That may be minutes old: books are compared with the chain's own node.
+    """
 
     def open_orders(self) -> Sequence[VenueOrder]:
         """Every order of the wallet that is alive."""
@@ -200,14 +218,6 @@ class AccountVenue(Protocol):
 
     def trades(self, *, since: datetime) -> Sequence[VenueTrade]:
         """Every trade of the wallet that happened or changed after `since`."""
-        ...
-
-    def shares(self, token_ids: Sequence[str]) -> dict[str, Decimal]:
-        """Shares held on the chain, by token."""
-        ...
-
-    def cash(self) -> Decimal:
-        """Collateral held on the chain, in dollars."""
         ...
 
 

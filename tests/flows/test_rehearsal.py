@@ -84,7 +84,7 @@ def test_a_rehearsal_is_approved_by_hand_signed_filled_settled_and_redeemed(cloc
     cycle.everything(as_of=clock.now)
     rounds = rounds_of(clock)
     go_on(clock, rounds, 1)
-    assert cash_of(rounds) == rounds.venue.cash() == 10_000
+    assert cash_of(rounds) == rounds.venue.cash() == rounds.chain.cash() == 10_000
 
     market = a_forecast_far_from_the_price(clock)
     signals.find(as_of=clock.now)
@@ -118,4 +118,4 @@ def test_a_rehearsal_is_approved_by_hand_signed_filled_settled_and_redeemed(cloc
     assert paid.status == Redemption.Status.PAID
     invariants.check_everything()
 
-    assert cash_of(rounds) == rounds.venue.cash() != 10_000
+    assert cash_of(rounds) == rounds.venue.cash() == rounds.chain.cash() != 10_000

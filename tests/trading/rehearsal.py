@@ -21,6 +21,7 @@ from tests import factories
 from tests.factories import NOW
 from tests.sandbox.trader import WORLD, Clock, Trader, happening
 from trading.adapters import guarded
+from trading.adapters.chain import Chain
 from trading.adapters.clob import Clob
 from trading.books import ledger
 from trading.models import Account, TradeIntent, VenueState
@@ -35,10 +36,11 @@ AT_ONCE = Conduct(mined_s=0, confirmed_s=0, clock_skew_s=1e12)
 
 @dataclass
 class Rehearsal:
-    """The engine, the adapter's wallet there, and the books that belong to it."""
+    """The engine, the adapter's wallet there and on the chain, and the books that belong to it."""
 
     up: Running
     venue: Clob
+    chain: Chain
     clock: Clock
 
     @property
@@ -107,10 +109,12 @@ class Rehearsal:
 
     def agrees(self, *, within: Decimal = Decimal(0)) -> bool:
         """Whether books, engine and chain tell the same story, cash to so many dollars."""
-        report = reconcile.everything(MODE, self.venue.wallet, self.venue, as_of=self.now)
+        report = reconcile.everything(
+            MODE, self.venue.wallet, self.venue, chain=self.chain, as_of=self.now
+        )
         accounts = ledger.standing(mode=MODE, wallet=self.venue.wallet)
         ours = accounts[Account.CASH] + accounts[Account.RESERVED]
-        return report.clean and abs(ours - self.venue.cash()) <= within
+        return report.clean and abs(ours - self.chain.cash()) <= within
 
 
 @contextmanager
@@ -125,11 +129,13 @@ def rehearsing(folder: Path) -> Iterator[Rehearsal]:
             "STATE_DIR": str(folder), "MODE": "DEMO",
         }  # fmt: skip
         venue = guarded.open_venue(MODE, parse(names, debug=True), as_of=NOW, timeout_s=5)
+        chain = Chain(f"{up.url}/rpc", wallet=venue.wallet)
         try:
             _open_books(venue)
-            yield Rehearsal(up=up, venue=venue, clock=clock)
+            yield Rehearsal(up=up, venue=venue, chain=chain, clock=clock)
         finally:
             venue.close()
+            chain.close()
 
 
 def _open_books(venue: Clob) -> None:

@@ -74,7 +74,7 @@ def test_rebuild_speaks_json_and_asks_nobody_when_told_so():
 
 
 def test_reconcile_prints_the_difference_in_cents_and_ends_with_one_on_drift(venue):
-    reconcile.everything(MODE, WALLET, venue, as_of=NOW)
+    reconcile.everything(MODE, WALLET, venue, chain=venue, as_of=NOW)
     code, text = run("reconcile")
     assert code == 0
     assert "agreed at" in text
@@ -102,7 +102,7 @@ def test_a_wallet_that_was_never_compared_is_drift():
 
 def test_an_unexplained_order_is_listed(venue):
     venue.orders = [replace(listed(an_order()), venue_order_id="0xstranger")]
-    reconcile.everything(MODE, WALLET, venue, as_of=NOW)
+    reconcile.everything(MODE, WALLET, venue, chain=venue, as_of=NOW)
 
     code, text = run("reconcile", "--json")
 

@@ -269,7 +269,7 @@ def test_second_order_blocked_while_data_api_stale():
     venue = funded()
     order = an_order()
 
-    reconcile.everything(MODE, WALLET, venue, as_of=ahead(120))
+    reconcile.everything(MODE, WALLET, venue, chain=venue, as_of=ahead(120))
 
     with pytest.raises(claims.AlreadyHeld):
         claims.take(order.intent, as_of=ahead(121))

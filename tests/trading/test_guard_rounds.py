@@ -30,7 +30,7 @@ class Venue(SilentVenue):
 
 def rounds(venue, *, leads=lambda: True, now=lambda: NOW, **changes):
     admission = Admission(mode=MODE, wallet=WALLET, is_leader=leads, unready=lambda _at: "")
-    steps = {"payouts": lambda _now: None, "look": lambda _now: None} | changes
+    steps = {"chain": venue, "payouts": lambda _now: None, "look": lambda _now: None} | changes
     return Rounds(mode=MODE, venue=venue, admission=admission, clock=now, **steps)
 
 

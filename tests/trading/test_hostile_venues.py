@@ -236,6 +236,7 @@ def rounds(venue, now, **changes):
     return Rounds(
         mode=MODE,
         venue=venue,
+        chain=venue,
         payouts=changes.pop("payouts", lambda _now: None),
         look=changes.pop("look", lambda _now: None),
         admission=admission(),
@@ -313,7 +314,7 @@ def test_an_order_that_ended_here_and_lives_at_the_venue_is_cancelled_by_its_has
     transitions.end(order, to="CANCELED", reason="gone", as_of=NOW)
     wallet.orders = [wallets.listed(order)]
     for second in (600, 700):
-        reconcile.everything(MODE, OLD, wallet, as_of=ahead(second))
+        reconcile.everything(MODE, OLD, wallet, chain=wallet, as_of=ahead(second))
     assert Discrepancy.objects.exists()
 
     class Venue(SilentVenue):
@@ -323,7 +324,7 @@ def test_an_order_that_ended_here_and_lives_at_the_venue_is_cancelled_by_its_has
     cancel.run(MODE, venue, now=lambda: ahead(701))
     assert [ticket.venue_order_id for ticket in venue.canceled] == [order.venue_order_id]
     wallet.orders = []
-    reconcile.everything(MODE, OLD, wallet, as_of=ahead(760))
+    reconcile.everything(MODE, OLD, wallet, chain=wallet, as_of=ahead(760))
     cancel.run(MODE, venue, now=lambda: ahead(770))
 
     assert len(venue.canceled) == 1

@@ -11,7 +11,7 @@ from risk import halts
 from risk.models import Halt
 from tests.factories import NOW, ahead, revise
 from tests.trading.wallets import MODE, WALLET, Wallet, an_order, funded, listed
-from trading.models import Discrepancy, Fill, Order, Position
+from trading.models import Discrepancy, Fill, Order, Position, VenueState
 from trading.orders import transitions
 from trading.reconciling import reconcile
 from trading.settings import ReconciliationSettings
@@ -22,7 +22,7 @@ FOREVER = 5_000
 
 
 def look(venue: Wallet, at: float) -> reconcile.Report:
-    return reconcile.everything(MODE, WALLET, venue, as_of=ahead(at))
+    return reconcile.everything(MODE, WALLET, venue, chain=venue, as_of=ahead(at))
 
 
 def state(at: float = FOREVER) -> str:
@@ -130,6 +130,7 @@ def test_a_trade_of_nobody_is_on_record_though_the_chain_does_not_answer():
         with pytest.raises(Unsent):
             look(silent, second)
 
+    assert VenueState.objects.get().reconciled_at == NOW
     assert state() == "LISTEN_ONLY"
     assert Discrepancy.objects.get(subject="foreign").theirs == 400
     assert not look(venue, 200).clean

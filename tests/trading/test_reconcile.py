@@ -30,7 +30,7 @@ LONG_AFTER = ahead(600)
 
 
 def look(venue, at=NOW):
-    return reconcile.everything(MODE, WALLET, venue, as_of=at)
+    return reconcile.everything(MODE, WALLET, venue, chain=venue, as_of=at)
 
 
 def cash():
@@ -72,6 +72,17 @@ def test_the_first_dollars_of_a_wallet_are_a_deposit_and_alarm_nobody():
     assert report.clean
     assert ledger.flows(mode=MODE, wallet=WALLET) == {"deposit": 1000}
     assert not audit.alerts().exists()
+
+
+def test_what_the_venue_remembers_of_a_wallet_is_not_asked():
+    venue = funded()
+    position = bought(venue)
+    chain = replace(venue, tokens=dict(venue.tokens))
+    venue.dollars, venue.tokens[position.outcome.asset_id] = Decimal(15), Decimal(3)
+
+    report = reconcile.everything(MODE, WALLET, venue, chain=chain, as_of=LONG_AFTER)
+
+    assert (report.clean, report.findings, cash()) == (True, (), 950)
 
 
 def test_divergence_creates_adjustment_and_alert_not_halt():

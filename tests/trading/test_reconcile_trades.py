@@ -26,7 +26,7 @@ LONG_AFTER = ahead(600)
 
 
 def look(venue, at=NOW):
-    return reconcile.everything(MODE, WALLET, venue, as_of=at)
+    return reconcile.everything(MODE, WALLET, venue, chain=venue, as_of=at)
 
 
 def cash():

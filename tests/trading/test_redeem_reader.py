@@ -59,6 +59,17 @@ def test_half_an_answer_is_none():
         node(lambda _method: {}).cash()
 
 
+@pytest.mark.parametrize("result", ["0x", "", None, "0x" + "0" * 63 + "1"])
+def test_a_balance_that_cannot_be_read_is_none(result):
+    behind = node(lambda _method: {"result": result})
+
+    with pytest.raises(Unsent, match="no balance"):
+        behind.shares(["11"])
+    if result is None or len(result) < 3:
+        with pytest.raises(Unsent, match="no balance"):
+            behind.cash()
+
+
 @pytest.mark.parametrize(
     ("message", "kind"),
     [

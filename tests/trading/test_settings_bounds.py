@@ -121,6 +121,7 @@ def test_the_guard_looks_at_its_wallet_as_often_as_set() -> None:
     rounds = Rounds(
         mode="REHEARSAL",
         venue=Silent(),
+        chain=Silent(),
         payouts=lambda _now: None,
         look=looks.append,
         admission=Admission(

@@ -35,7 +35,7 @@ def a_key_that_is_taken(trade_id: str, order: Order) -> None:
 
 
 def look(venue: Wallet, at: float) -> reconcile.Report:
-    return reconcile.everything(MODE, WALLET, venue, as_of=ahead(at))
+    return reconcile.everything(MODE, WALLET, venue, chain=venue, as_of=ahead(at))
 
 
 def told(subject: str) -> list[str]:

@@ -5,6 +5,7 @@ got no answer raises `Unsent`; the node's address may hold a key and is in no me
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from itertools import count
 from typing import Any
@@ -66,7 +67,8 @@ class Chain:
     def cash(self) -> Decimal:
         """Collateral of the wallet, in dollars."""
         data = abi.BALANCE_OF + abi.address(self.wallet)
-        return from_micro(int(self._read(self.contracts.collateral, data), 16))
+        with self._readable():
+            return from_micro(int(self._read(self.contracts.collateral, data), 16))
 
     def shares(self, token_ids: Sequence[str]) -> dict[str, Decimal]:
         """Shares of the wallet by token; read in batches of hundreds."""
@@ -77,9 +79,10 @@ class Chain:
                 asked.append(chunk)
                 calls.append(_call(target, abi.balances_call(self.wallet, chunk)))
         found: dict[str, Decimal] = {}
-        for chunk, answer in zip(asked, self._many(calls), strict=True):
-            amounts = abi.array(_answer(answer))
-            found |= {t: from_micro(a) for t, a in zip(chunk, amounts, strict=True)}
+        with self._readable():
+            for chunk, answer in zip(asked, self._many(calls), strict=True):
+                amounts = abi.array(str(_answer(answer)))
+                found |= {t: from_micro(a) for t, a in zip(chunk, amounts, strict=True)}
         return found
 
     def _by_contract(self, token_ids: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
@@ -198,6 +201,17 @@ class Chain:
         return [_log(each) for each in self._ask("eth_getLogs", [question])]
 
     # --- the wire --------------------------------------------------------------------------
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """A node that is not up to date may say nothing in so many words: that is no balance."""
+        try:
+            yield
+        except (ValueError, TypeError):
+            raise Unsent(
+                f"the chain's node at {self._host} tells no balance that can be read; see "
+                "POLYGON_RPC_URL"
+            ) from None
 
     def _read(self, target: str, data: str) -> str:
         method, params = _call(target, data)

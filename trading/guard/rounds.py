@@ -19,6 +19,7 @@ from trading.reconciling import reconcile
 from trading.settings import ExecutionSettings, ReadinessSettings
 from trading.venue import (
     GuardedVenue,
+    Holdings,
     Unauthorised,
     VenueFailure,
 )
@@ -43,12 +44,13 @@ Act = Callable[[datetime], object]
 class Rounds:
     """The rounds of one wallet at one venue. No step keeps another from its turn.
 
-    `payouts` follows and starts what the chain owes the wallet, `look` puts on record what the
-    wallet may do.
+    `chain` tells what the wallet holds, `payouts` follows and starts what the chain owes it, `look`
+    puts on record what it may do.
     """
 
     mode: str
     venue: GuardedVenue
+    chain: Holdings
     payouts: Act
     look: Act
     admission: Admission
@@ -151,7 +153,9 @@ class Rounds:
         """Compare everything; what failed or differs is tried again as soon as open questions."""
         config = self._config(now)
         self.due["books"] = now + timedelta(seconds=config.reconcile_in_doubt_s)
-        report = reconcile.everything(self.mode, self.venue.wallet, self.venue, as_of=now)
+        report = reconcile.everything(
+            self.mode, self.venue.wallet, self.venue, chain=self.chain, as_of=now
+        )
         if report.clean and not self.admission.began:
             self.admission.began = True
             audit.record(

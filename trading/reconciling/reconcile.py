@@ -1,8 +1,9 @@
 """Our books against the venue and the chain: book what we did not know, name what differs.
 
 Orders, trades and shares that differ and that nothing explains stop new entries until they agree.
-Cash converges: the chain is right, an adjustment entry and an alert say by how much. The venue's
-own list of positions lags by minutes and is never asked.
+Cash converges: the chain is right, an adjustment entry and an alert say by how much. Shares and
+cash are read from the chain's node; what the venue thinks that a wallet holds lags by minutes and
+is never asked.
 """
 
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from trading.orders import transitions
 from trading.reconciling import comparison, on_its_way, trades
 from trading.reconciling.comparison import Look
 from trading.settings import ReconciliationSettings
-from trading.venue import AccountVenue, VenueOrder
+from trading.venue import AccountVenue, Holdings, VenueOrder
 from trading.watching import discrepancies, unbooked
 
 
@@ -48,15 +49,20 @@ def read_trades(mode: str, wallet: str, venue: AccountVenue, *, as_of: datetime)
     return trades.read(mode, wallet, venue, as_of=as_of, config=_config(as_of)).booked
 
 
-def everything(mode: str, wallet: str, venue: AccountVenue, *, as_of: datetime) -> Report:
-    """Compare orders, trades, shares and cash; settle what can be, halt on what cannot."""
+def everything(
+    mode: str, wallet: str, venue: AccountVenue, *, chain: Holdings, as_of: datetime
+) -> Report:
+    """Compare orders, trades, shares and cash; settle what can be, halt on what cannot.
+
+    Raises a failure of `trading.venue` where venue or chain does not answer: that is no agreement.
+    """
     config = _config(as_of)
     # Orders before trades before the chain: what one shows, the next must know of.
     listed = [_storable(order) for order in venue.open_orders()]
     read = trades.read(mode, wallet, venue, as_of=as_of, config=config)
     held = comparison.positions(mode, wallet, as_of=as_of, config=config)
-    shares = venue.shares([position.outcome.asset_id or "" for position in held])
-    cash = decimal(venue.cash())
+    shares = chain.shares([position.outcome.asset_id or "" for position in held])
+    cash = decimal(chain.cash())
     with transaction.atomic():
         locks.hold(f"portfolio:{mode}")
         look = Look(
