@@ -124,7 +124,7 @@ def test_an_immediate_order_ends_when_its_rest_was_killed(venue, stub):
 def test_an_immediate_buy_is_measured_by_what_was_signed(venue, stub):
     ticket = prepared(venue, type="FAK", shares=Decimal("10.07"), price=Decimal("0.53"))
     signed = order_payload.read(ticket.payload)
-    knows(stub, ticket, None, a_trade(ticket, size=str(signed.shares)))
+    knows(stub, ticket, None, a_trade(ticket, size=str(signed.shares), price="0.53"))
 
     assert signed.shares < ticket.shares
     assert looked_up(venue, ticket).status == "FILLED"

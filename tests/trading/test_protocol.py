@@ -1,5 +1,8 @@
 """Three kinds of failure, the same bytes or nothing, and everything held until proof."""
 
+from dataclasses import replace
+from decimal import Decimal
+
 import pytest
 
 from risk import halts
@@ -9,7 +12,15 @@ from tests.factories import NOW, ahead, revise, trading_settings
 from tests.trading.world import SilentVenue, an_intent, balance, only_order
 from trading.models import Account, Claim, ExecutionSettings, Fill, Order, VenueState
 from trading.orders import following, restrictions, sending, submit
-from trading.venue import OutcomeUnknown, Receipt, Rejected, Restricted, Unauthorised, Unsent
+from trading.venue import (
+    Execution,
+    OutcomeUnknown,
+    Receipt,
+    Rejected,
+    Restricted,
+    Unauthorised,
+    Unsent,
+)
 from trading.watching import failures
 
 pytestmark = pytest.mark.django_db
@@ -328,3 +339,58 @@ def test_the_only_sender_suspects_at_once_what_its_last_life_left():
     assert following.suspect_abandoned("PAPER", config, as_of=ahead(1)) == 0
     assert following.suspect_abandoned("PAPER", config, as_of=ahead(1), at_once=True) == 1
     assert Fill.objects.count() == 0
+
+
+def partly_filled_and_vanished():
+    """An order that rests, was filled in part, and is not found any more, once so far."""
+    an_intent()
+    venue = SilentVenue(payload=BYTES, failure=None)
+    sweep(venue, 0)
+    order = only_order()
+    part = Execution(
+        trade_id="t1", price=order.price, shares=Decimal(4), fee=Decimal(0), observed_at=ahead(1)
+    )
+    venue.answers[order.pk] = Receipt(
+        venue_order_id=order.venue_order_id, status="UNKNOWN", executions=(part,)
+    )
+    sweep(venue, 5)
+    return venue
+
+
+def test_a_partly_filled_order_that_is_not_found_once_is_booked_and_stays_held():
+    partly_filled_and_vanished()
+
+    order = only_order()
+    assert (order.status, order.filled_shares, order.clean_probes) == ("OPEN", 4, 0)
+    assert is_held()
+
+
+def test_a_partly_filled_order_that_vanished_is_cancelled_and_held_like_any_in_doubt():
+    revise(ExecutionSettings, probe_every_s=20)
+    venue = partly_filled_and_vanished()
+
+    sweep(venue, 25, 45, 65)
+    assert only_order().status == "UNKNOWN"
+    assert [ticket.venue_order_id for ticket in venue.canceled] == [only_order().venue_order_id]
+    sweep(venue, *range(85, 180, 20))
+    assert only_order().status == "UNKNOWN"
+    assert is_held()
+    sweep(venue, 185, 205)
+
+    assert (only_order().status, only_order().filled_shares) == ("CANCELED", 4)
+    assert balance(Account.RESERVED) == 0
+    assert len(venue.placed) == 1
+
+
+def test_a_trade_that_shows_up_while_an_order_is_not_found_is_a_trace_of_it():
+    venue = partly_filled_and_vanished()
+    sweep(venue, 10)
+    assert only_order().clean_probes == 1
+    told = venue.answers[only_order().pk]
+    (part,) = told.executions
+    more = replace(part, trade_id="t2", shares=Decimal(3))
+    venue.answers[only_order().pk] = replace(told, executions=(part, more))
+
+    sweep(venue, 15)
+
+    assert (only_order().filled_shares, only_order().clean_probes) == (7, 0)

@@ -347,15 +347,16 @@ def _expiration(ticket: Ticket) -> int:
 
 def _own(ticket: Ticket) -> Own:
     """What was sent is what was signed: an immediate buy may name less than was wished for."""
-    shares = order_payload.read(ticket.payload).shares if ticket.payload else ticket.shares
+    signed = order_payload.read(ticket.payload) if ticket.payload else None
     return Own(
         order_hash=ticket.venue_order_id,
         token_id=ticket.token_id,
         is_buy=ticket.is_buy,
-        shares=shares,
+        shares=ticket.shares if signed is None else signed.shares,
         type=ticket.type,
         submitted_at=ticket.submitted_at,
         rest_until=ticket.rest_until,
+        dollars=None if signed is None else signed.dollars,
         fee_rate=ticket.fee_rate,
         fee_exponent=ticket.fee_exponent,
     )

@@ -24,6 +24,12 @@ class SignedOrder:
         order = self.order
         return from_micro(order.taker_amount if order.is_buy else order.maker_amount)
 
+    @property
+    def dollars(self) -> Decimal:
+        """How many dollars it names."""
+        order = self.order
+        return from_micro(order.maker_amount if order.is_buy else order.taker_amount)
+
 
 def write(signed: SignedOrder) -> str:
     """The venue's own wire form (§ POST /order), without the owner: credentials may be renewed."""

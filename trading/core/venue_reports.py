@@ -26,11 +26,18 @@ INDEXED_WITHIN: Final = timedelta(seconds=60)
 
 OPEN_WORDS: Final = ("LIVE", "DELAYED", "UNMATCHED", "OPEN")
 EXPIRED_WORDS: Final = ("CANCELED_EXPIRED_ORDER", "EXPIRED")
+FAILED: Final = "FAILED"
+"""What the chain undid: such a trade never happened."""
+ROUNDED_OFF: Final = Decimal("0.001")
+"""Dollars that rounding its shares to the wire may leave of a purchase that was filled whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Own:
-    """What we sent: the measure of everything that is said about it."""
+    """What we sent: the measure of everything that is said about it.
+
+    `dollars` are those that an immediate purchase binds, None where nobody says.
+    """
 
     order_hash: str
     token_id: str
@@ -39,6 +46,7 @@ class Own:
     type: str
     submitted_at: datetime
     rest_until: datetime | None = None
+    dollars: Decimal | None = None
     fee_rate: Decimal | None = None
     fee_exponent: Decimal = ONE
 
@@ -192,38 +200,70 @@ def receipt(
     """What became of an order; None where neither an order nor a trade bears its hash.
 
     An ending is told only when all its trades are: until then the order counts as alive, so its
-    reservation stays.
+    reservation stays. A trade that failed fills nothing.
     """
     parts = executions(own, trades)
-    seen = sum((part.shares for part in parts), ZERO)
-    if order is None and not parts:
-        return None
-    if seen >= own.shares - DUST:
-        return _told(own, "FILLED", parts)
     if order is None:
-        return _vanished(own, parts, as_of=as_of)
+        return _vanished(own, parts, as_of=as_of) if parts else None
     word = plain(order.status)
-    matched = _matched(own, order)
-    complete = seen >= matched - DUST
+    complete = _complete(_matched(own, order), parts)
     if word in OPEN_WORDS or not complete:
         return _told(own, "OPEN", parts, reason="" if complete else "its trades are not all told")
+    if _happened(parts) >= own.shares - DUST:
+        return _told(own, "FILLED", parts)
+    status, reason = _ending(own, order, parts)
+    return _told(own, status, parts, reason=reason)
+
+
+def _ending(own: Own, order: OrderReport, parts: tuple[Execution, ...]) -> tuple[str, str]:
+    """How an order ended that the venue keeps, and that is neither alive nor filled."""
+    word = plain(order.status)
     if word in EXPIRED_WORDS:
-        return _told(own, "EXPIRED", parts, reason=f"the venue says {order.status}")
+        return "EXPIRED", f"the venue says {order.status}"
     if word.startswith(("CANCELED", "CANCELLED", "INVALID")):
-        return _told(own, "CANCELED", parts, reason=f"the venue says {order.status}")
-    if word == "MATCHED" and own.type in IMMEDIATE and matched > ZERO:
-        return _told(own, "CANCELED", parts, reason="what was not there at once was cancelled")
+        return "CANCELED", f"the venue says {order.status}"
+    if word == "MATCHED" and any(part.status == FAILED for part in parts):
+        return "CANCELED", "a trade of it failed on the chain"
+    if word == "MATCHED" and own.type in IMMEDIATE and _matched(own, order) > ZERO:
+        return "CANCELED", "what was not there at once was cancelled"
     # MATCHED before its trades are listed, or a word of a later release: alive until proved.
-    return _told(own, "OPEN", parts, reason=f"the venue says {order.status}")
+    return "OPEN", f"the venue says {order.status}"
+
+
+def _happened(parts: Iterable[Execution]) -> Decimal:
+    return sum((part.shares for part in parts if part.status != FAILED), ZERO)
+
+
+def _complete(matched: Decimal, parts: tuple[Execution, ...]) -> bool:
+    """Whether every trade of what was matched is told; the venue may count failed ones or not."""
+    told = sum((part.shares for part in parts), ZERO)
+    return _happened(parts) >= matched - DUST or abs(told - matched) <= DUST
 
 
 def _vanished(own: Own, parts: tuple[Execution, ...], *, as_of: datetime) -> Receipt:
-    """An order that is not kept any more, of which some trades are known."""
-    if own.type in IMMEDIATE and as_of < own.submitted_at + INDEXED_WITHIN:
-        return _told(own, "OPEN", parts, reason="more of its trades may follow")
-    if own.rest_until is not None and as_of >= own.rest_until:
+    """An order that is not kept any more, of which some trades are known.
+
+    "Not found" once proves nothing of what could still rest: it is UNKNOWN, which is silence.
+    """
+    immediate = own.type in IMMEDIATE
+    filled = _happened(parts) >= own.shares - DUST
+    if filled and not (immediate and own.is_buy):
+        return _told(own, "FILLED", parts)
+    if immediate:
+        if as_of < own.submitted_at + INDEXED_WITHIN and not _is_spent(own, parts):
+            return _told(own, "OPEN", parts, reason="more of its trades may follow")
+        return _told(own, "FILLED" if filled else "CANCELED", parts, reason="it left the book")
+    if own.type == "GTD" and own.rest_until is not None and as_of >= own.rest_until:
         return _told(own, "EXPIRED", parts, reason="it is gone from the book, and its time is over")
-    return _told(own, "CANCELED", parts, reason="it is gone from the book")
+    return _told(own, "UNKNOWN", parts, reason="it is gone from the book, and nobody says how")
+
+
+def _is_spent(own: Own, parts: tuple[Execution, ...]) -> bool:
+    """Whether an immediate purchase has nothing left to buy with."""
+    if own.dollars is None:
+        return False
+    paid = (part.price * part.shares for part in parts if part.status != FAILED)
+    return own.is_buy and sum(paid, ZERO) >= own.dollars - ROUNDED_OFF
 
 
 def _told(own: Own, status: str, parts: tuple[Execution, ...], *, reason: str = "") -> Receipt:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import F, Q, QuerySet
 
 from config.kernel import locks
@@ -37,7 +37,8 @@ def follow(
 ) -> tuple[int, int]:
     """Ask after every order of a mode that is due; returns trades booked and failures to book.
 
-    An answer that cannot be booked leaves its order as it was and is told; the others go on.
+    An answer that cannot be booked leaves its order as it was and is told; the others go on. Raises
+    `LockTimeout` or `OperationalError` where the database is busy.
     """
     config = ExecutionSettings.objects.current(as_of=now()).as_config()
     suspect_abandoned(mode, config, as_of=now())
@@ -49,11 +50,10 @@ def follow(
     for order, receipt in _ask(venue, waiting, as_of=now()):
         crash_points.reach(crash_points.AFTER_PROBE)
         try:
-            if receipt is None:
-                _note_silence(order, config, as_of=now())
-                booked += _settle_doubt(order, venue, config, now=now, admit=admit)
-            else:
-                booked += transitions.apply(order, receipt, as_of=now())
+            booked += _take(order, receipt, venue, config, now=now, admit=admit)
+        except (locks.LockTimeout, OperationalError):
+            # A busy database says nothing of the answer: the whole turn comes again.
+            raise
         except (DatabaseError, ArithmeticError, ValueError, RuntimeError) as cause:
             if isinstance(cause, transitions.IllegalTransition) and _moved_meanwhile(order):
                 log.info("order.settled_meanwhile", order_id=str(order.pk), reason=str(cause))
@@ -66,6 +66,23 @@ def follow(
     if mode in GUARDED:
         unbooked.settled(taken, as_of=now())
     return booked, failed
+
+
+def _take(
+    order: Order,
+    receipt: Receipt | None,
+    venue: OrderVenue,
+    config: ExecutionConfig,
+    *,
+    now: Clock,
+    admit: Admission,
+) -> int:
+    """Book what is told of an order, and go on where it was not found; returns trades booked."""
+    booked = 0 if receipt is None else transitions.apply(order, receipt, as_of=now())
+    if receipt is None or receipt.status == Status.UNKNOWN:
+        _note_silence(order, config, as_of=now())
+        booked += _settle_doubt(order, venue, config, now=now, admit=admit)
+    return booked
 
 
 def _moved_meanwhile(order: Order) -> bool:

@@ -82,18 +82,28 @@ def read_again(order: Order) -> None:
 def apply(order: Order, receipt: Receipt, *, as_of: datetime) -> int:
     """Book what the venue says of an order: its trades, then its status; returns trades booked.
 
-    Saying it twice changes nothing. A simulated order ends with its first ending: what another
-    worker's look at the books would have given it is another story, and not told.
+    Saying it twice changes nothing. An order that is UNKNOWN there, though trades of it are told,
+    stays as it is: that is silence, which only a new trade breaks. A simulated order ends with its
+    first ending: what another worker's look at the books would have given it is another story, and
+    not told.
     """
     locks.hold(f"portfolio:{order.mode}")
     read_again(order)
     if order.mode in SIMULATED and order.status not in IN_FLIGHT:
         return 0
-    _acknowledge(order, receipt, as_of=as_of)
+    _check_name(order, receipt)
+    before = order.filled_shares
     for execution in receipt.executions:
         fills.record(order, execution, as_of=as_of)
     crash_points.reach(crash_points.WHILE_BOOKING)
     read_again(order)
+    is_silent = receipt.status == Order.Status.UNKNOWN
+    _acknowledge(
+        order, receipt, is_trace=not is_silent or order.filled_shares != before, as_of=as_of
+    )
+    if is_silent:
+        read_again(order)
+        return len(receipt.executions)
     if receipt.status in NEXT[order.status] and not _is_ghost(order, receipt):
         move(order, to=receipt.status, as_of=as_of, reason=receipt.reason)
         if receipt.status in TERMINAL:
@@ -107,18 +117,21 @@ def _is_ghost(order: Order, receipt: Receipt) -> bool:
     return ended and not fills.is_full(order)
 
 
-def _acknowledge(order: Order, receipt: Receipt, *, as_of: datetime) -> None:
-    """The venue has it: its id is the one we know, and the silence before counts for nothing."""
+def _check_name(order: Order, receipt: Receipt) -> None:
     if order.venue_order_id and receipt.venue_order_id != order.venue_order_id:
         raise OtherOrder(
             f"order {order.pk} is {order.venue_order_id}, the venue tells of "
             f"{receipt.venue_order_id}: nothing was booked; look at both before trading on"
         )
+
+
+def _acknowledge(order: Order, receipt: Receipt, *, is_trace: bool, as_of: datetime) -> None:
+    """The venue had it: its id is the one we know. A trace ends the silence before it."""
+    ends_silence = {"clean_probes": 0, "probed_at": as_of} if is_trace else {}
     Order.objects.filter(pk=order.pk).update(
         venue_order_id=receipt.venue_order_id,
         acknowledged_at=order.acknowledged_at or as_of,
-        clean_probes=0,
-        probed_at=as_of,
+        **ends_silence,
     )
 
 
