@@ -11,15 +11,16 @@ import httpx
 from config.kernel.modes import Mode
 from config.kernel.units import ZERO
 from risk.models import RiskLimits
-from trading.adapters import clob, custody, wallet_facts
+from trading.adapters import clob, custody, token_fees, wallet_facts
 from trading.adapters.clob import Clob
-from trading.adapters.clob_client import Hosts, endpoints
+from trading.adapters.clob_client import Hosts, endpoints, without_key
 from trading.core.readiness import Fact
 from trading.settings.readiness import ReadinessSettings
 from trading.venue import Unsent
 from trading.watching import readiness
 
 HERE = ("127.0.0.1", "localhost", "::1")
+BEAT_TIMEOUT_S = 3.0
 PURSE = Decimal(10_000)
 """Play money of a rehearsal that has none."""
 
@@ -77,6 +78,22 @@ def look(
     )
     readiness.record(facts, mode=mode, wallet=venue.wallet)
     return facts
+
+
+def beating_line(venue: Clob) -> Clob:
+    """The same venue over a connection of its own, for heartbeats alone.
+
+    A request that the other one waits for holds up no beat, and a beat gives up early enough to be
+    repeated before the venue loses patience.
+    """
+    client = without_key(venue.signer, venue.credentials, venue.hosts, timeout_s=BEAT_TIMEOUT_S)
+    return Clob(
+        client,
+        signer=venue.signer,
+        fees_of=token_fees.of_catalogue,
+        credentials=venue.credentials,
+        hosts=venue.hosts,
+    )
 
 
 def _fill_purse(wallet: str, clob_url: str, *, timeout_s: float) -> None:

@@ -14,6 +14,7 @@ from risk.models import Halt
 from trading.core.order_protocol import ExecutionConfig
 from trading.guard.admission import Admission
 from trading.guard.heart import Heart
+from trading.guard.pulse import Pulse
 from trading.orders import cancel, following, submit, transitions
 from trading.reconciling import reconcile
 from trading.settings import ExecutionSettings, ReadinessSettings
@@ -55,6 +56,8 @@ class Rounds:
     look: Act
     admission: Admission
     clock: Clock
+    pulse: Pulse | None = None
+    """Beats between the turns; without one the heart beats once a turn."""
     heart: Heart = field(init=False)
     due: dict[str, datetime] = field(default_factory=dict)
     busy: dict[str, int] = field(default_factory=dict)
@@ -62,7 +65,7 @@ class Rounds:
 
     def __post_init__(self) -> None:
         """One heart a venue."""
-        self.heart = Heart(mode=self.mode, venue=self.venue)
+        self.heart = Heart(mode=self.mode, venue=self.venue, pulse=self.pulse)
 
     def begin(self) -> None:
         """Whatever an earlier life sent and did not resolve may be at the venue."""
@@ -107,6 +110,7 @@ class Rounds:
     def _take(self, name: str, step: Act) -> None:
         """One step; what goes wrong is told, and the others go on."""
         now = self.clock()
+        self.heart.felt()
         try:
             step(now)
         except Unauthorised as refusal:

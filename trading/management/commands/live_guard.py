@@ -22,6 +22,7 @@ from config.kernel.locks import LeaderLock
 from config.kernel.modes import Mode
 from trading.core.order_states import IN_FLIGHT
 from trading.guard.admission import Admission, others
+from trading.guard.pulse import Pulse
 from trading.guard.rounds import BEAT_S, COMPONENT, Rounds
 from trading.models import ChainTransaction, Order, Position, TradeIntent
 from trading.settings import TradingSettings
@@ -183,7 +184,10 @@ def open_rounds(
     def look(_as_of: datetime) -> object:
         return guarded.look(venue, mode=mode, env=env, clock=clock)
 
+    pulse = Pulse(open_line=lambda: guarded.beating_line(venue), clock=clock)
+
     def close() -> None:
+        pulse.end()
         venue.close()
         node.close()
 
@@ -196,5 +200,6 @@ def open_rounds(
         look=look,
         admission=admission,
         clock=clock,
+        pulse=pulse,
     )
     return rounds, close
