@@ -1,6 +1,7 @@
 """Arbitrage over recorded books: seen, kept on record, bought as a group, and unwound."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -10,15 +11,18 @@ from risk import halts
 from risk.models import RiskDecision, RiskLimits
 from tests import factories
 from tests.factories import NOW, ago, ahead, revise
-from tests.trading.world import books_are_open, nobody_answers, paper
+from tests.trading.world import LATER, books_are_open, nobody_answers, paper
+from trading.adapters.paper import Paper
 from trading.approving import intents
 from trading.arbitrage import detection, groups, legs, opportunities
+from trading.books import settlements
 from trading.core import arbitrage
 from trading.deciding import exits
 from trading.models import (
     ApprovalSettings,
     ArbitrageSettings,
     Claim,
+    Fill,
     IntentGroup,
     Opportunity,
     Order,
@@ -303,6 +307,46 @@ def test_all_legs_filled_complete_the_group_and_no_exit_touches_it():
     assert (group.status, group.finished_at) == ("COMPLETE", ahead(2))
     assert {p.shares for p in Position.objects.all()} == {Decimal(50)}
     assert exits.run(as_of=ahead(3), refresh=nobody_answers) == 0
+
+
+class Promising(Paper):
+    """A venue whose trades are matched, and not on the chain yet."""
+
+    def look_up(self, tickets, *, as_of):
+        found = super().look_up(tickets, as_of=as_of)
+        return {key: _promised(receipt) for key, receipt in found.items()}
+
+
+def _promised(receipt):
+    parts = tuple(replace(part, status="MATCHED") for part in receipt.executions)
+    return replace(receipt, executions=parts)
+
+
+def test_a_complete_group_that_loses_a_leg_on_the_chain_is_unwound():
+    venues = {"PAPER": Promising(latency=LATER - NOW, refresh=nobody_answers)}
+    markets = begun()
+    submit.run(as_of=NOW, venues=venues)
+    for market, (bid, ask) in zip(markets, CHEAP, strict=True):
+        price(market, bid, ask, at=ahead(2))
+    submit.run(as_of=ahead(2), venues=venues)
+    followed(ahead(2))
+    assert IntentGroup.objects.get().status == "COMPLETE"
+    assert followed(ahead(2)) == 0
+
+    ghost = Fill.objects.get(order__market=markets[1])
+    settlements.tell(ghost, "FAILED", as_of=ahead(3))
+    for fill in Fill.objects.exclude(pk=ghost.pk):
+        settlements.tell(fill, "CONFIRMED", as_of=ahead(3))
+    assert followed(ahead(3)) == 1
+
+    group = IntentGroup.objects.get()
+    assert (group.status, group.finished_at) == ("UNWINDING", None)
+    assert group.reason == "a leg lost its shares again: a trade of it failed on the chain"
+    sales = TradeIntent.objects.filter(purpose="UNWIND")
+    assert {(s.market_id, s.side, s.shares) for s in sales} == {
+        (markets[0].pk, "SELL", Decimal(50)),
+        (markets[2].pk, "SELL", Decimal(50)),
+    }
 
 
 def test_both_sides_of_a_market_stand_on_one_claim():

@@ -3,7 +3,8 @@
 A leg that was rejected, killed or came short breaks its group. What waits of the other legs is let
 go, what is on its way is waited for, and what is held beyond whole sets is sold at the book, by the
 same gate and the same path as everything, also while nothing new may be bought. Whole sets stay:
-their payout is certain, however few they are.
+their payout is certain, however few they are. A trade is a promise until the chain has it: where
+one of a complete group fails, the group is broken after all.
 """
 
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from config.kernel import audit, locks
 from config.kernel.clocks import Clock, given
@@ -79,12 +81,25 @@ class Placed:
 
 def follow(*, as_of: datetime, refresh: Refresh | None = None, clock: Clock | None = None) -> int:
     """Bring every open group on; returns how many moved. Cheap where none is open."""
-    keys = list(IntentGroup.objects.filter(status__in=OPEN).values_list("pk", flat=True))
+    keys = list(_to_follow().values_list("pk", flat=True))
     if not keys:
         return 0
     config = ArbitrageSettings.objects.current(as_of=as_of).as_config()
     as_of = _freshen(refresh or partial(from_venue, clock=clock), as_of=as_of, clock=clock)
     return sum(_Following(key, config, as_of=as_of).step() for key in keys)
+
+
+def _to_follow() -> QuerySet[IntentGroup]:
+    """Groups that are open, and complete ones of which a leg has lost shares again."""
+    short = Order.objects.filter(
+        intent__group=OuterRef("pk"),
+        intent__purpose=LEG,
+        filled_shares__lt=F("shares") - DUST,
+    )
+    rows: QuerySet[IntentGroup] = IntentGroup.objects.filter(
+        Q(status__in=OPEN) | Q(Exists(short), status=Status.COMPLETE)
+    )
+    return rows
 
 
 def _freshen(fetch: Refresh, *, as_of: datetime, clock: Clock | None) -> datetime:
@@ -118,6 +133,8 @@ class _Following:
         before = self.group.status
         if before == Status.WORKING:
             self._judge(self._placed(LEG))
+        if before == Status.COMPLETE:
+            self._reopen(self._placed(LEG))
         if self.group.status == Status.UNWINDING:
             self._unwind(self._placed(LEG), self._placed(UNWIND))
         return bool(self.group.status != before)
@@ -148,6 +165,11 @@ class _Following:
             self._move(Status.FAILED, f"nothing was bought: {short[0].why}")
         else:
             self._move(Status.UNWINDING, f"a leg came short: {short[0].why}")
+
+    def _reopen(self, placed: list[Placed]) -> None:
+        """A group that was complete until a trade of it failed on the chain."""
+        if short := next((leg for leg in placed if not leg.is_whole), None):
+            self._move(Status.UNWINDING, f"a leg lost its shares again: {short.why}")
 
     def _complete(self, placed: list[Placed]) -> str:
         whole, _ = arbitrage.broken([leg.filled for leg in placed])
