@@ -394,3 +394,37 @@ def test_a_trade_that_shows_up_while_an_order_is_not_found_is_a_trace_of_it():
     sweep(venue, 15)
 
     assert (only_order().filled_shares, only_order().clean_probes) == (7, 0)
+
+
+@pytest.mark.parametrize(
+    "failure", [OutcomeUnknown("no answer"), Unsent("no route"), Rejected("?")]
+)
+def test_an_order_whose_cancel_was_never_heard_is_held_for_as_long_as_it_takes(failure):
+    revise(ExecutionSettings, probe_every_s=20)
+    venue = an_unknown_order()
+    venue.cancel_failure = failure
+
+    sweep(venue, *range(20, 1001, 20))
+    assert only_order().status == "UNKNOWN"
+    assert is_held()
+    assert len(venue.canceled) > 10
+    venue.cancel_failure = None
+    sweep(venue, *range(1020, 1140, 20))
+    assert only_order().status == "UNKNOWN"
+    sweep(venue, 1140, 1160)
+
+    assert only_order().status == "EXPIRED"
+    assert balance(Account.CASH) == 10_000
+
+
+def test_an_order_that_may_not_be_cancelled_for_now_is_not_given_up_meanwhile():
+    revise(ExecutionSettings, probe_every_s=20, cancel_wait_s=3600, longest_wait_s=3600)
+    venue = an_unknown_order()
+    refusal = Restricted("DISABLED", retry_after_s=1000, message="disabled")
+    restrictions.impose("PAPER", "main", refusal, as_of=ahead(1))
+
+    sweep(venue, *range(20, 1001, 20))
+
+    assert venue.canceled == []
+    assert only_order().status == "UNKNOWN"
+    assert is_held()

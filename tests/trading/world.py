@@ -89,6 +89,7 @@ class SilentVenue:
     payload: str = ""
     """What it signs; without bytes nothing can be handed in again."""
     canceled: list[Ticket] = field(default_factory=list)
+    cancel_failure: Exception | None = None
     asked: int = 0
 
     def prepare(self, ticket: Ticket, *, as_of: datetime) -> Prepared:
@@ -114,6 +115,8 @@ class SilentVenue:
 
     def cancel(self, tickets: Sequence[Ticket], *, as_of: datetime) -> Collection[UUID]:
         self.canceled += tickets
+        if self.cancel_failure is not None:
+            raise self.cancel_failure
         return ()
 
 

@@ -107,7 +107,8 @@ class Step(StrEnum):
 class Doubt:
     """An order in state UNKNOWN: what was tried, and what the venue said of it.
 
-    `acknowledged` says that the venue once said that it has it.
+    `acknowledged` says that the venue once said that it has it; `cancel_heard_at` is when it first
+    answered a request to cancel it.
     """
 
     acknowledged: bool
@@ -115,14 +116,15 @@ class Doubt:
     clean_probes: int
     expires_at: datetime
     cancel_asked_at: datetime | None
+    cancel_heard_at: datetime | None = None
 
 
 def next_step(doubt: Doubt, config: ExecutionConfig, *, as_of: datetime) -> Step:
     """Wait until it shows; hand in the same bytes while that is timely; else cancel, wait, end.
 
     Whoever follows the order probes it all the while; whoever sends the bytes reads under the lock
-    whether they may go now. Given up is only what was asked to be cancelled and then left no trace
-    for `unknown_hold_s` of probes.
+    whether they may go now. Given up is only what the venue heard that it shall cancel, and what
+    then left no trace for `unknown_hold_s` of probes: a request that it never heard ends nothing.
     """
     if doubt.cancel_asked_at is not None:
         return Step.GIVE_UP if _held_long_enough(doubt, config, as_of=as_of) else Step.WAIT
@@ -134,10 +136,10 @@ def next_step(doubt: Doubt, config: ExecutionConfig, *, as_of: datetime) -> Step
 
 
 def _held_long_enough(doubt: Doubt, config: ExecutionConfig, *, as_of: datetime) -> bool:
-    """Enough clean probes since it was asked to be cancelled, over enough time."""
-    asked = doubt.cancel_asked_at
-    if asked is None:
+    """Enough clean probes since the venue heard that it shall end, over enough time."""
+    heard = doubt.cancel_heard_at
+    if heard is None:
         return False
     probes = max(config.probes_before_resend, ceil(config.unknown_hold_s / config.probe_every_s))
-    waited = as_of - asked >= timedelta(seconds=config.unknown_hold_s)
+    waited = as_of - heard >= timedelta(seconds=config.unknown_hold_s)
     return waited and doubt.clean_probes >= probes

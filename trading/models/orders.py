@@ -61,8 +61,18 @@ class Order(models.Model):
         default=0, help_text="times in a row that the venue knew neither the order nor a trade"
     )
     probed_at = models.DateTimeField(null=True, blank=True)
-    next_attempt_at = models.DateTimeField(null=True, blank=True)
-    cancel_asked_at = models.DateTimeField(null=True, blank=True)
+    next_attempt_at = models.DateTimeField(
+        null=True, blank=True, help_text="a SIGNED order waits until then to be handed in"
+    )
+    cancel_asked_at = models.DateTimeField(
+        null=True, blank=True, help_text="when it was decided that it shall end"
+    )
+    cancel_requested_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the venue was last asked to cancel it"
+    )
+    cancel_heard_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the venue first answered such a request"
+    )
     created_at = models.DateTimeField()
     submitted_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

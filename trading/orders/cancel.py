@@ -65,8 +65,8 @@ def _undead(mode: str, venue: OrderVenue, config: ExecutionConfig, *, now: Clock
         if row.kind == Discrepancy.Kind.ORDER and row.theirs > 0
     ]
     lately = Q(
-        next_attempt_at__gt=as_of - timedelta(seconds=config.probe_every_s),
-        next_attempt_at__lte=as_of,
+        cancel_requested_at__gt=as_of - timedelta(seconds=config.probe_every_s),
+        cancel_requested_at__lte=as_of,
     )
     ended = transitions.of(mode, venue).filter(venue_order_id__in=alive, status__in=TERMINAL)
     found = list(ended.exclude(lately).select_related("market__fees", "outcome", "intent"))
@@ -105,8 +105,12 @@ def ask(found: Sequence[Order], venue: OrderVenue, *, reason: str, now: Clock) -
 
 
 def _hand_over(sent: Sequence[Order], venue: OrderVenue, *, reason: str, now: Clock) -> None:
-    """The request itself, and when it was made; what is not heard is asked for again."""
-    Order.objects.filter(pk__in=[order.pk for order in sent]).update(next_attempt_at=now())
+    """The request itself, and when it was made and heard; what is not heard is asked for again.
+
+    Any answer counts as heard, for "not found" is one: the wait for proof begins with the first.
+    """
+    rows = Order.objects.filter(pk__in=[order.pk for order in sent])
+    rows.update(cancel_requested_at=now())
     first = sent[0]
     if restrictions.cancels_until(first.mode, first.wallet, as_of=now()) is not None:
         return
@@ -119,6 +123,7 @@ def _hand_over(sent: Sequence[Order], venue: OrderVenue, *, reason: str, now: Cl
             "order.cancel_not_heard", orders=len(sent), reason=transitions.storable(str(trouble))
         )
     else:
+        rows.filter(cancel_heard_at__isnull=True).update(cancel_heard_at=now(), clean_probes=0)
         log.info("order.cancel_asked", orders=len(sent), acknowledged=len(taken), reason=reason)
     crash_points.reach(crash_points.AFTER_CANCEL)
 
@@ -136,10 +141,10 @@ def _withdrawn(order: Order, *, reason: str, as_of: datetime) -> bool:
 
 def _asked_lately(order: Order, config: ExecutionConfig, *, as_of: datetime) -> bool:
     """Whether the venue was asked to cancel it so lately that the answer may be on its way."""
-    if order.cancel_asked_at is None or order.next_attempt_at is None:
+    if order.cancel_asked_at is None or order.cancel_requested_at is None:
         return False
-    until = order.next_attempt_at + timedelta(seconds=config.probe_every_s)
-    return order.next_attempt_at <= as_of < until
+    until = order.cancel_requested_at + timedelta(seconds=config.probe_every_s)
+    return order.cancel_requested_at <= as_of < until
 
 
 def _why(order: Order, config: ExecutionConfig, *, as_of: datetime) -> str:

@@ -191,6 +191,7 @@ def _doubt(order: Order) -> Doubt:
         clean_probes=order.clean_probes,
         expires_at=order.intent.expires_at,
         cancel_asked_at=order.cancel_asked_at,
+        cancel_heard_at=order.cancel_heard_at,
     )
 
 

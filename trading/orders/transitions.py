@@ -67,6 +67,8 @@ CHANGING = (
     "probed_at",
     "next_attempt_at",
     "cancel_asked_at",
+    "cancel_requested_at",
+    "cancel_heard_at",
     "submitted_at",
     "finished_at",
     "reason",
