@@ -4,11 +4,13 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from django.db import OperationalError, connection
 
-from config.kernel import audit
+from config.kernel import audit, locks
 from risk import halts
+from risk.models import Halt
 from tests.factories import NOW, ago, ahead
-from tests.trading.wallets import MODE, WALLET, an_order, funded, listed
+from tests.trading.wallets import MODE, WALLET, Wallet, an_order, funded, listed
 from trading.books import ledger
 from trading.models import (
     Account,
@@ -140,6 +142,61 @@ def test_a_late_fill_of_a_cancelled_order_takes_the_market_again():
     assert order.status == "FILLED"
     assert Position.objects.get().shares == 100
     assert cash() == 950
+
+
+@pytest.mark.parametrize("failure", [locks.LockTimeout, OperationalError])
+def test_a_busy_database_says_nothing_of_a_trade_and_it_is_read_again(failure):
+    venue = funded()
+    order = an_order()
+    venue.trade(order, 100)
+
+    def busy(execute, sql, parameters, many, context):
+        if sql.startswith('INSERT INTO "trading_fill"'):
+            raise failure("somebody is at it")
+        return execute(sql, parameters, many, context)
+
+    with connection.execute_wrapper(busy), pytest.raises(failure):
+        look(venue, ahead(5))
+
+    assert not VenueState.objects.filter(trades_until__isnull=False).exists()
+    assert not Discrepancy.objects.exists()
+    assert not Halt.objects.exists()
+    assert not audit.alerts().exists()
+    look(venue, ahead(10))
+    assert Fill.objects.get().shares == 100
+
+
+def test_the_round_trip_before_the_books_began_is_no_trade_of_a_stranger():
+    audit.record(
+        "trial.order_signed",
+        actor="moneydoctor",
+        subject=f"wallet:{WALLET}",
+        data={"mode": MODE, "order": "0xTrial", "payload": "{}"},
+        as_of=ago(40),
+    )
+    venue = Wallet()
+    venue.told = [
+        VenueTrade(
+            venue_order_id=name,
+            token_id="999",
+            is_buy=True,
+            execution=Execution(
+                trade_id=name,
+                price=Decimal("0.5"),
+                shares=Decimal(5),
+                fee=Decimal(0),
+                observed_at=ago(30),
+            ),
+        )
+        for name in ("0xtrial", "0xstranger")
+    ]
+
+    found = [finding for finding in look(venue).findings if finding.kind == "TRADE"]
+    assert [finding.subject for finding in found] == ["0xstranger"]
+    venue.told.pop()
+    halts.release(Halt.objects.get(), actor="ann", reason="it was me", as_of=ahead(1))
+    assert look(venue, ahead(60)).clean
+    assert not Halt.objects.filter(released_at=None).exists()
 
 
 def test_a_trade_that_cannot_be_booked_leaves_the_others_and_is_read_again():
