@@ -8,6 +8,7 @@ from tests.factories import NOW, ahead
 from tests.trading import wallets
 from tests.trading.wallets import MODE, WALLET
 from tests.trading.world import SilentVenue
+from trading.books import portfolio
 from trading.guard.admission import Admission
 from trading.guard.rounds import Rounds
 from trading.models import Order
@@ -83,3 +84,13 @@ def test_a_comparison_that_failed_is_tried_again_as_soon_as_open_questions():
     config = guard._config(NOW)
     assert config.reconcile_in_doubt_s < config.reconcile_all_s
     assert guard.due["books"] == ahead(config.reconcile_in_doubt_s)
+
+
+def test_the_books_are_those_of_the_wallet_whose_guard_began_last():
+    seconds = [0]
+    first, second = Venue(), Venue()
+    second.wallet = "0x00000000000000000000000000000000000000bb"
+
+    for seconds[0], venue in enumerate((first, second, first)):
+        rounds(venue, now=lambda: ahead(seconds[0])).begin()
+        assert portfolio.wallet(MODE) == venue.wallet

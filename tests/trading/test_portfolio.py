@@ -10,10 +10,10 @@ from django.db import transaction
 from risk.core.contracts import PortfolioSnapshot
 from risk.models import RiskDecision, RiskLimits
 from tests import factories
-from tests.factories import NOW, ago
+from tests.factories import NOW, ago, ahead
 from tests.trading.world import a_market_worth_buying, books_are_open, nobody_answers, traded
 from trading.books import ledger, portfolio
-from trading.deciding import candidates, decide, signals
+from trading.deciding import candidates, decide, exit_reasons, signals
 from trading.models import Account, Position, TradeIntent
 
 pytestmark = pytest.mark.django_db
@@ -162,3 +162,50 @@ def test_the_age_of_live_books_is_that_of_their_last_comparison():
 
     assert portfolio.snapshot("LIVE", as_of=NOW).equity_age_s == portfolio.NEVER_MARKED_S
     assert portfolio.wallet("LIVE") == portfolio.wallet("PAPER") == "main"
+
+
+@pytest.mark.usefixtures("loose_books")
+class TestWalletsTakingTurns:
+    """First one key, then another, then the first again: the books are the opened wallet's."""
+
+    A, B = "0xaa", "0xbb"
+
+    @pytest.fixture(autouse=True)
+    def both_hold_something(self):
+        for wallet, dollars, shares in ((self.A, 500, 10), (self.B, 70, 30)):
+            ledger.post(
+                f"deposit:{wallet}",
+                debit=Account.EXTERNAL,
+                credit=Account.CASH,
+                amount=Decimal(dollars),
+                kind="deposit",
+                mode="LIVE",
+                wallet=wallet,
+                as_of=NOW,
+            )
+            factories.PositionFactory(mode="LIVE", wallet=wallet, shares=Decimal(shares))
+            factories.IntentFactory(mode="LIVE", wallet=wallet, shares=Decimal(shares + 1))
+            intent = factories.IntentFactory(mode="LIVE", wallet=wallet, status="EXECUTED")
+            factories.OrderFactory(
+                intent=intent, wallet=wallet, status="OPEN", shares=Decimal(shares + 2)
+            )
+
+    def test_going_back_to_an_earlier_wallet_is_going_back(self):
+        for seconds, wallet in enumerate((self.A, self.B, self.A)):
+            portfolio.choose("LIVE", wallet, as_of=ahead(seconds))
+            assert portfolio.wallet("LIVE") == wallet
+
+    def test_cash_and_holdings_are_of_one_wallet(self):
+        portfolio.choose("LIVE", self.B, as_of=NOW)
+        portfolio.choose("LIVE", self.A, as_of=ahead(1))
+
+        now = portfolio.figures("LIVE", as_of=ahead(2))
+        held = portfolio.snapshot("LIVE", as_of=ahead(2)).holdings
+
+        assert (now.cash, len(now.positions)) == (500, 1)
+        assert sorted(holding.shares for holding in held) == [10, 11, 12]
+
+    def test_what_another_wallet_holds_is_not_for_sale(self):
+        portfolio.choose("LIVE", self.A, as_of=NOW)
+
+        assert {row.wallet for row in exit_reasons.sellable("LIVE")} == {self.A}

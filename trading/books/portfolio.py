@@ -106,6 +106,11 @@ def wallet(mode: str) -> str:
     return MAIN_WALLET if state is None else state.wallet
 
 
+def choose(mode: str, wallet: str, *, as_of: datetime) -> None:
+    """Note whose key the guard has opened: from here on these books are that wallet's."""
+    VenueState.objects.update_or_create(mode=mode, wallet=wallet, defaults={"changed_at": as_of})
+
+
 def _venue_state(mode: str) -> VenueState | None:
     if mode not in GUARDED:
         return None
@@ -181,10 +186,12 @@ def figures(mode: str, *, as_of: datetime) -> Figures:
     """Cash, what resolved markets owe us, and every open position at cost, mid and liquidation.
 
     Positions are those of this moment, so the cash is too: a fill that another worker booked after
-    `as_of` would otherwise be counted as shares and as the cash that paid for them.
+    `as_of` would otherwise be counted as shares and as the cash that paid for them. Both are one
+    wallet's: what another holds cannot be spent or sold with this key.
     """
-    accounts = ledger.standing(mode=mode, wallet=wallet(mode))
-    held = list(_open_positions(mode))
+    mine = wallet(mode)
+    accounts = ledger.standing(mode=mode, wallet=mine)
+    held = list(_open_positions(mode, mine))
     owed = _payouts(held)
     books = market_queries.latest_books(
         [p.market_id for p in held if p.pk not in owed], as_of=as_of
@@ -256,10 +263,9 @@ def _marked(position: Position, book: Book | None) -> Marked:
     )
 
 
-def _open_positions(mode: str) -> QuerySet[Position]:
-    return Position.objects.filter(mode=mode, shares__gt=0).select_related(
-        "outcome", "market__event", "market__fees"
-    )
+def _open_positions(mode: str, wallet: str) -> QuerySet[Position]:
+    held = Position.objects.filter(mode=mode, wallet=wallet, shares__gt=0)
+    return held.select_related("outcome", "market__event", "market__fees")
 
 
 def _payouts(positions: Iterable[Position]) -> dict[int, Decimal]:
@@ -274,7 +280,8 @@ def _payouts(positions: Iterable[Position]) -> dict[int, Decimal]:
 
 
 def _holdings(mode: str, *, as_of: datetime, without: UUID | None) -> Iterable[Holding]:
-    held = list(_open_positions(mode))
+    here = {"mode": mode, "wallet": wallet(mode)}
+    held = list(_open_positions(**here))
     owed = _payouts(held)
     bought_by = _strategies(mode, [position.outcome_id for position in held])
     free = inventory.free(mode, without=without)
@@ -289,11 +296,11 @@ def _holdings(mode: str, *, as_of: datetime, without: UUID | None) -> Iterable[H
             sellable=free.get(position.pk, ZERO),
             as_of=as_of,
         )
-    orders = Order.objects.filter(mode=mode, status__in=IN_FLIGHT, side=Side.BUY)
+    orders = Order.objects.filter(**here, status__in=IN_FLIGHT, side=Side.BUY)
     for order in orders.select_related("outcome", "market__event", "intent"):
         left, strategy = order.shares - order.filled_shares, order.intent.strategy
         yield _holding(order, left, order.reserved, strategy=strategy, as_of=as_of)
-    intents = TradeIntent.objects.filter(mode=mode, status__in=TradeIntent.OPEN, side=Side.BUY)
+    intents = TradeIntent.objects.filter(**here, status__in=TradeIntent.OPEN, side=Side.BUY)
     waiting = list(_but(intents, without).select_related("outcome", "market__event"))
     reserved = reservations(intent.pk for intent in waiting)
     for intent in waiting:

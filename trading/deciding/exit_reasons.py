@@ -16,6 +16,7 @@ from risk.core.contracts import LimitsConfig
 from risk.core.kelly import shrink
 from risk.models import RiskLimits
 from trading import fee_terms
+from trading.books import portfolio
 from trading.core import exits as rules
 from trading.core.contracts import TradingConfig
 from trading.core.exits import ExitConfig, Held, Kept, MarketRules, Rule, Sale
@@ -61,14 +62,18 @@ class Given:
 
 
 def sellable(mode: str) -> list[Position]:
-    """Positions that could be sold now: of markets that trade, and not the legs of a group."""
+    """Positions that could be sold now: the wallet's, of markets that trade, no legs of a group."""
     here = {"mode": OuterRef("mode"), "wallet": OuterRef("wallet")}
     over = (IntentGroup.Status.UNWOUND, IntentGroup.Status.FAILED)
     leg = TradeIntent.objects.filter(
         **here, market=OuterRef("market"), group__isnull=False
     ).exclude(group__status__in=over)
     rows = Position.objects.filter(
-        ~Exists(leg), mode=mode, shares__gt=0, market__resolution__isnull=True
+        ~Exists(leg),
+        mode=mode,
+        wallet=portfolio.wallet(mode),
+        shares__gt=0,
+        market__resolution__isnull=True,
     ).select_related("outcome", "market__event", "market__fees")
     return [row for row in rows.order_by("pk") if candidates.takes_orders(row.market)]
 

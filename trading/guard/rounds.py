@@ -11,6 +11,7 @@ from config.kernel import audit, heartbeats, locks
 from config.kernel.clocks import Clock
 from risk import halts
 from risk.models import Halt
+from trading.books import portfolio
 from trading.core.order_protocol import ExecutionConfig
 from trading.guard.admission import Admission
 from trading.guard.heart import Heart
@@ -68,8 +69,9 @@ class Rounds:
         self.heart = Heart(mode=self.mode, venue=self.venue, pulse=self.pulse)
 
     def begin(self) -> None:
-        """Whatever an earlier life sent and did not resolve may be at the venue."""
+        """The books are this wallet's; what an earlier life did not resolve may be at the venue."""
         now = self.clock()
+        portfolio.choose(self.mode, self.venue.wallet, as_of=now)
         following.suspect_abandoned(self.mode, self._config(now), as_of=now, at_once=True)
 
     def turn(self) -> None:
