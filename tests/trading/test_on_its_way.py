@@ -1,5 +1,6 @@
 """How many shares an order on its way can explain: no more than its dollars buy at one tick."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -7,9 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import factories
-from tests.factories import ahead
+from tests.factories import NOW, ahead
+from tests.trading.wallets import MODE, WALLET, an_order, funded
+from trading.books import ledger
 from trading.core.reconcile import bought_at_most
-from trading.reconciling import on_its_way
+from trading.orders import transitions
+from trading.reconciling import on_its_way, reconcile
 
 TICKS = [Decimal(text) for text in ("0.1", "0.01", "0.005", "0.0025", "0.001", "0.0001")]
 
@@ -76,3 +80,43 @@ def test_what_an_order_has_spent_explains_nothing_any_more():
 
     moves = [a for a in found.shares[order.outcome_id] if a.reason == on_its_way.MOVES]
     assert [a.rise for a in moves] == [2_000]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("loose_books")
+@pytest.mark.parametrize(
+    ("side", "shares", "cash"),
+    [("BUY", (100, 0), (0, 51)), ("SELL", (0, 100), (49, 0))],
+)
+def test_a_trade_that_failed_here_is_perhaps_not_undone_there_yet(side, shares, cash):
+    intent = factories.IntentFactory(side=side, limit_price=Decimal("0.50"), status="EXECUTED")
+    order = factories.OrderFactory(intent=intent, status="CANCELED", finished_at=NOW)
+    fill = factories.FillFactory(
+        order=order, price=Decimal("0.50"), shares=Decimal(100), fee=Decimal(1), received_at=NOW
+    )
+    fill.settlements.create(status="FAILED", received_at=ahead(60))
+
+    found = on_its_way.look(order.mode, order.wallet, since=ahead(30))
+
+    (settles,) = [a for a in found.shares[order.outcome_id] if a.reason == on_its_way.SETTLES]
+    assert (settles.rise, settles.fall) == shares
+    (paid,) = [a for a in found.cash if a.reason == on_its_way.SETTLES]
+    assert (paid.rise, paid.fall) == cash
+
+
+@pytest.mark.django_db
+def test_a_trade_that_failed_and_that_the_chain_still_shows_is_no_difference_yet():
+    venue = funded()
+    order = an_order()
+    venue.trade(order, 100, status="MATCHED")
+    (told,) = venue.told
+    reconcile.everything(MODE, WALLET, venue, chain=venue, as_of=ahead(1))
+    transitions.end(order, to="CANCELED", reason="asked", as_of=ahead(10))
+    venue.told = [replace(told, execution=replace(told.execution, status="FAILED"))]
+    venue.carry_out(told)
+
+    report = reconcile.everything(MODE, WALLET, venue, chain=venue, as_of=ahead(900))
+
+    assert report.clean
+    assert {finding.verdict for finding in report.findings} == {"EXPLAINED"}
+    assert not ledger.flows(mode=MODE, wallet=WALLET).get("adjustment")

@@ -63,19 +63,28 @@ def _fills(mode: str, wallet: str, since: datetime) -> Moves:
         settlements__received_at__gt=since,
     )
     waiting = facts.unsettled(mode, wallet=wallet)
-    rows = {
+    undone = {fill.pk: fill for fill in failed.select_related("order")}
+    booked = {
         fill.pk: fill
-        for query in (recent, failed, waiting)
+        for query in (recent, waiting)
         for fill in query.select_related("order")
+        if fill.pk not in undone
     }
-    for fill in rows.values():
-        notional = fill.price * fill.shares
-        if fill.order.side == Side.BUY:
-            yield fill.order.outcome_id, Allowance(reason=SETTLES, fall=fill.shares)
-            yield None, Allowance(reason=SETTLES, rise=pay(notional) + fill.fee)
-        else:
-            yield fill.order.outcome_id, Allowance(reason=SETTLES, rise=fill.shares)
-            yield None, Allowance(reason=SETTLES, fall=receive(notional) - fill.fee)
+    for fill in booked.values():
+        yield from _settles(fill, brings=fill.order.side != Side.BUY)
+    for fill in undone.values():
+        # Taken out of the books, and perhaps still there: the other way round.
+        yield from _settles(fill, brings=fill.order.side == Side.BUY)
+
+
+def _settles(fill: Fill, *, brings: bool) -> Moves:
+    """The outside may have a fill's shares more and its dollars less (`brings`), or reversed."""
+    notional = fill.price * fill.shares
+    buys = fill.order.side == Side.BUY
+    dollars = pay(notional) + fill.fee if buys else receive(notional) - fill.fee
+    shares = {"rise" if brings else "fall": fill.shares}
+    yield fill.order.outcome_id, Allowance(reason=SETTLES, **shares)
+    yield None, Allowance(reason=SETTLES, **{"fall" if brings else "rise": dollars})
 
 
 def _orders(mode: str, wallet: str, since: datetime) -> Moves:
