@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from config.kernel.models import DomainEvent
 from risk import halts
 from risk.models import Halt
 from tests import factories
@@ -96,6 +97,35 @@ def test_a_refusal_of_the_second_attempt_says_nothing_of_the_first(refusal):
 
     assert only_order().status == "UNKNOWN"
     assert is_held()
+
+
+def test_a_second_attempt_that_was_killed_says_nothing_of_the_first():
+    class Killing(SilentVenue):
+        def place(self, ticket, *, as_of):
+            super().place(ticket, as_of=as_of)
+            return Receipt(venue_order_id=ticket.venue_order_id, status="CANCELED", reason="killed")
+
+    an_unknown_order()
+    venue = Killing(payload=BYTES, failure=None)
+
+    sweep(venue, 5, 10)
+
+    assert len(venue.placed) == 1
+    assert only_order().status == "UNKNOWN"
+    assert "killed" in only_order().reason
+    assert is_held()
+
+
+def test_a_first_attempt_that_was_killed_is_over():
+    class Killing(SilentVenue):
+        def place(self, ticket, *, as_of):
+            return Receipt(venue_order_id=ticket.venue_order_id, status="CANCELED", reason="killed")
+
+    an_intent()
+    sweep(Killing(payload=BYTES), 0)
+
+    assert only_order().status == "CANCELED"
+    assert balance(Account.CASH) == 10_000
 
 
 def test_after_its_time_it_is_never_sent_again_but_cancelled_by_its_hash_and_waited_for():
@@ -293,6 +323,20 @@ def test_a_venue_that_refuses_who_we_are_halts_the_mode():
 
     assert only_order().status == "REJECTED"
     assert halts.state(as_of=ahead(1), mode="PAPER") == "HALTED"
+
+
+def test_a_venue_that_goes_on_refusing_who_we_are_is_one_line_in_the_trail():
+    venue = an_unknown_order()
+    order = only_order()
+    for second in range(3):
+        # As if another worker had gone so far before the stop.
+        Order.objects.filter(pk=order.pk).update(status="SUBMITTING")
+        venue.failure = Unauthorised
+        sending.hand_in(only_order(), venue, now=lambda second=second: ahead(second))
+
+    assert halts.state(as_of=ahead(9), mode="PAPER") == "HALTED"
+    assert [halt.kind for halt in Halt.objects.all()] == ["CREDENTIALS"]
+    assert not DomainEvent.objects.filter(kind="halt.repeated").exists()
 
 
 def test_who_is_not_admitted_now_waits_and_is_not_refused():

@@ -18,6 +18,7 @@ from risk.models import Halt, TradingState
 from trading import crash_points, fee_terms
 from trading.books import inventory
 from trading.core.order_protocol import PERMITTED
+from trading.core.order_states import TERMINAL
 from trading.models import Order, Side, TradeIntent
 from trading.orders import restrictions, transitions
 from trading.settings import TradingSettings
@@ -225,7 +226,13 @@ def hand_in(order: Order, venue: OrderVenue, *, now: Clock) -> int:
 
 
 def _took(order: Order, receipt: Receipt, *, as_of: datetime) -> int:
-    """Book what the venue said at once; what it says of another order than ours proves nothing."""
+    """Book what the venue said at once; what it says of another order than ours proves nothing.
+
+    Nor does it prove what became of an earlier attempt that this one was killed.
+    """
+    if order.attempts > 1 and receipt.status in TERMINAL and not receipt.executions:
+        _doubt(order, OutcomeUnknown(f"handed in again: {receipt.reason}"), as_of=as_of)
+        return 0
     try:
         return transitions.apply(order, receipt, as_of=as_of)
     except transitions.OtherOrder as other:
@@ -263,8 +270,12 @@ def _resolve(order: Order, step: Callable[..., None], **how: object) -> None:
 
 
 def _halt(order: Order, refusal: Unauthorised, *, as_of: datetime) -> None:
+    """Stop the mode; saying at each refusal that it stands would only fill the trail."""
+    standing = halts.standing(mode=order.mode)
+    if any(h.kind == "CREDENTIALS" and h.state == TradingState.HALTED for h in standing):
+        return
     halts.open_halt(
-        "CREDENTIALS" if "CREDENTIALS" in halts.KINDS else "ORDER_FAILURES",
+        "CREDENTIALS",
         reason=transitions.storable(f"the venue refuses us: {refusal}")[:400],
         actor="sending",
         as_of=as_of,
