@@ -1,7 +1,8 @@
 """The user channel: a hint that something happened to our orders, never the record of it.
 
 It has no numbers, no replay and tells no gap, so every connection counts as news, and whoever is
-woken asks over REST. It may be silent though connected: nothing is ever waited for here.
+woken has to ask over REST. It may be silent though connected: nothing is ever waited for here.
+`manage.py stream_user` prints it for people; the guard is woken by its own rounds alone.
 """
 
 import json
