@@ -21,7 +21,15 @@ from trading import fee_terms
 from trading.core.fees import taker_fee
 from trading.core.rules import MARKETABLE_MINIMUM, SIZE_STEP
 from trading.models import Order, Transfer
-from trading.venue import Execution, GuardedVenue, OutcomeUnknown, Receipt, Ticket
+from trading.venue import (
+    Execution,
+    FeeUnknown,
+    GuardedVenue,
+    OutcomeUnknown,
+    Receipt,
+    Ticket,
+    VenueFailure,
+)
 
 log = structlog.get_logger()
 PATIENCE = timedelta(seconds=90)
@@ -153,12 +161,26 @@ class RoundTrip:
     pause: Callable[[float], None]
     expected: Decimal = ZERO
     """Cash that the trades so far leave in the wallet."""
+    held: Decimal = ZERO
+    """Shares that the trades so far leave there."""
 
     def run(self, wish: Offer, *, hold: bool) -> str:
         """Buy, and sell back unless `hold`; returns the summary.
 
-        Raises `Stuck` where an end cannot be learned, or a refusal of `trading.venue`.
+        Raises `Stuck` where an end cannot be learned or what was bought is still held, or a refusal
+        of `trading.venue` before anything was bought.
         """
+        try:
+            return self._run(wish, hold=hold)
+        except (Stuck, VenueFailure, FeeUnknown) as failure:
+            if self.held < SIZE_STEP:
+                raise
+            raise Stuck(
+                f"{failure}; as far as is known {self.held} shares of {wish.outcome} are held: "
+                "look at the venue's own pages and sell them there"
+            ) from failure
+
+    def _run(self, wish: Offer, *, hold: bool) -> str:
         before = self.expected = self.venue.cash()
         self.say(f"cash before: ${before:.6f}")
         bought = self._trade(wish, is_buy=True, price=wish.limit, shares=wish.shares)
@@ -201,12 +223,14 @@ class RoundTrip:
         receipt = self._placed(ticket)
         receipt = self._followed(ticket, receipt)
         parts = [part for part in receipt.executions if part.status != "FAILED"]
+        done = sum((part.shares for part in parts), ZERO)
+        self.held += done if is_buy else -done
         for part in receipt.executions:
             self._tell(part)
         moved = sum((part.price * part.shares for part in parts), ZERO)
         fees = sum((part.fee_paid() for part in parts), ZERO)
         self.expected += (-moved if is_buy else moved) - fees
-        return sum((part.shares for part in parts), ZERO)
+        return done
 
     def _placed(self, ticket: Ticket) -> Receipt | None:
         try:
@@ -225,8 +249,9 @@ class RoundTrip:
         while self.clock() < end:
             try:
                 found = self.venue.look_up([ticket], as_of=self.clock()).get(ticket.order_id)
-            except OutcomeUnknown:
+            except VenueFailure as failure:
                 found = None
+                self._unheard(failure)
             if found is not None and _is_over(found):
                 return found
             self.pause(PAUSE_S)
@@ -241,21 +266,45 @@ class RoundTrip:
             + (f", {part.transaction_hash}" if part.transaction_hash else "")
         )
 
-    def _wait_for_shares(self, wish: Offer, bought: Decimal) -> None:
-        token, end = wish.outcome.asset_id or "", self.clock() + PATIENCE
-        while self.clock() < end:
-            if self.venue.shares([token]).get(token, ZERO) >= bought:
-                self.say(f"{bought} shares are in the wallet")
-                return
+    def _unheard(self, failure: VenueFailure) -> None:
+        """A question that failed proves nothing and may be asked again."""
+        self.say(f"  not told now ({failure}); it is asked again")
+
+    def _read(
+        self, ask: Callable[[], Decimal], *, enough: Callable[[Decimal], bool]
+    ) -> Decimal | None:
+        """What is told once it is enough, or at last; None where nobody tells."""
+        told, end = None, self.clock() + PATIENCE
+        while True:
+            try:
+                told = ask()
+            except VenueFailure as failure:
+                self._unheard(failure)
+            if (told is not None and enough(told)) or self.clock() >= end:
+                return told
             self.pause(PAUSE_S)
-        raise Stuck(f"{bought} shares were bought and are not in the wallet after a minute")
+
+    def _wait_for_shares(self, wish: Offer, bought: Decimal) -> None:
+        token = wish.outcome.asset_id or ""
+        there = self._read(
+            lambda: self.venue.shares([token]).get(token, ZERO), enough=lambda x: x >= bought
+        )
+        if there is None or there < bought:
+            seen = "nobody tells what is in the wallet" if there is None else f"it has {there}"
+            raise Stuck(
+                f"{bought} shares were bought and not found in the wallet within "
+                f"{PATIENCE.seconds} s ({seen})"
+            )
+        self.say(f"{bought} shares are in the wallet")
 
     def _wait_for_cash(self) -> Decimal:
         """Cash once it is what the trades leave; a difference that stays is told."""
-        cash, end = self.venue.cash(), self.clock() + PATIENCE
-        while abs(cash - self.expected) >= CENT and self.clock() < end:
-            self.pause(PAUSE_S)
-            cash = self.venue.cash()
+        cash = self._read(self.venue.cash, enough=lambda x: abs(x - self.expected) < CENT)
+        if cash is None:
+            raise Stuck(
+                f"the trades leave ${self.expected:.6f}; nobody told within {PATIENCE.seconds} s "
+                "what the wallet has"
+            )
         self.say(f"cash after: ${cash:.6f}")
         if abs(cash - self.expected) >= CENT:
             raise Stuck(f"the trades leave ${self.expected:.6f}, the wallet has ${cash:.6f}")

@@ -22,11 +22,11 @@ from trading.adapters.clob import Clob
 from trading.core.readiness import Fact, remedy_of
 from trading.guard import trial
 from trading.guard.trial import Offer, RoundTrip
-from trading.venue import OutcomeUnknown, Rejected, Restricted, Unsent
+from trading.venue import FeeUnknown, VenueFailure
 from trading.watching import readiness
 
 REFUSALS = (custody.NoKey, custody.UnsafeKey, guarded.WrongHost, trial.NotNow)
-FAILURES = (Unsent, Rejected, Restricted, OutcomeUnknown, trial.Stuck)
+FAILURES = (VenueFailure, FeeUnknown, trial.Stuck)
 
 
 class Command(BaseCommand):
