@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +87,13 @@ def test_what_is_missing_or_wrong_is_said_without_repeating_it(places: Places) -
     places.live_keystore.unlink()
     with pytest.raises(custody.NoKey, match="no file"):
         custody.open_signer(places)
+
+
+def test_a_wallet_that_is_none_is_not_blamed_on_the_passphrase(places: Places) -> None:
+    with pytest.raises(custody.NoKey, match="WALLET_ADDRESS is no wallet") as refusal:
+        custody.open_signer(replace(places, wallet_address=CANARY.hex()))
+
+    assert not traces("".join(traceback.format_exception(refusal.value)))
 
 
 @pytest.mark.parametrize("bad", [b"", CANARY[:31], bytes(32), b"\xff" * 32], ids=len)

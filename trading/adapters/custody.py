@@ -112,13 +112,19 @@ def _decrypt(keystore: Path, passphrase: Path, *, wallet: str = "") -> Signer:
     body, word = _private_text(keystore), _private_text(passphrase).strip()
     try:
         key = decode_keyfile_json(json.loads(body), word.encode())  # type: ignore[arg-type] # ditto
-        return Signer(key, wallet=Signer(key).address if wallet == OWN else wallet)
-    except BadKey:
-        raise NoKey(f"what {keystore} holds is no key; make it anew") from None
     except (ValueError, KeyError, TypeError):
         # Never with the cause: its text may repeat what was in the file.
         raise NoKey(
             f"{keystore} does not open with the passphrase in {passphrase}; check both"
+        ) from None
+    try:
+        return Signer(key, wallet=Signer(key).address if wallet == OWN else wallet)
+    except BadKey:
+        raise NoKey(f"what {keystore} holds is no key; make it anew") from None
+    except ValueError:
+        # What stands there may be a key by mistake: it is not repeated either.
+        raise NoKey(
+            "WALLET_ADDRESS is no wallet; set it to the address that pays, or leave it empty"
         ) from None
 
 
