@@ -165,7 +165,10 @@ class ReconciliationSettingsAdmin(SettingsAdmin):
             "Arrives everywhere within",
             "seconds; what happened since may not be known to everybody yet",
         ),
-        "confirm_s": ("A cash difference counts after", "seconds, when it is seen again"),
+        "confirm_s": (
+            "A doubtful difference counts after",
+            "seconds, when it is seen again; a certain one counts at once",
+        ),
         "overlap_s": ("Trades are read again from", "seconds before the last look"),
         "late_fill_days": (
             "A fill may be told late by",

@@ -20,7 +20,7 @@ class ReconciliationSettings(VersionedSettings):
     confirm_s = models.PositiveIntegerField(
         default=30,
         validators=[MinValueValidator(1)],
-        help_text="a cash difference counts when it is seen again after so many seconds",
+        help_text="what nothing explains and is not certain counts when seen again after so long",
     )
     overlap_s = models.PositiveIntegerField(
         default=60,
