@@ -64,6 +64,21 @@ def test_a_guard_that_leads_cancels_what_rests_and_stops_following_when_it_leads
     assert Order.objects.get().status == "OPEN"
 
 
+def test_a_guard_that_loses_the_lead_in_the_middle_of_a_turn_ends_it_there():
+    leads, paid = [True], []
+
+    def lost(_now):
+        leads[0] = False
+
+    guard = rounds(Venue(), leads=lambda: leads[0], look=lost, payouts=paid.append)
+    guard.turn()
+    assert paid == []
+
+    leads[0] = True
+    guard.turn()
+    assert paid == [NOW]
+
+
 def test_a_step_that_breaks_at_every_turn_is_told_once():
     def broken(_now):
         raise ZeroDivisionError("again")

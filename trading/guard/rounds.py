@@ -75,7 +75,7 @@ class Rounds:
         following.suspect_abandoned(self.mode, self._config(now), as_of=now, at_once=True)
 
     def turn(self) -> None:
-        """Take every step whose time has come."""
+        """Take every step whose time has come; who leads no more leaves the rest to who does."""
         config = self._config(self.clock())
         steps: tuple[tuple[str, float, Act], ...] = (
             ("life", BEAT_S, self._live),
@@ -93,6 +93,8 @@ class Rounds:
             # A turn further off than the pause was set before the clock was set back.
             if now < self.due.get(name, now) <= now + pause:
                 continue
+            if not self.admission.is_leader():
+                return
             self.due[name] = now + pause
             self._take(name, step)
 
