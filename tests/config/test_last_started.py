@@ -1,6 +1,7 @@
 """Commands act on the installation that was started last, unless the environment names another."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,8 +32,24 @@ def test_an_environment_of_its_own_is_never_mixed_with_it(file: Path, name: str)
     assert last_started.read(file, {name: "something"}) == {}
 
 
+def test_an_installation_that_is_named_remembers_how_it_was_started(file: Path) -> None:
+    demo, other = file.parent.parent / "demo", file.parent.parent / "other"
+    last_started.write(file, {"STATE_DIR": str(other), "MODE": "PAPER"})
+
+    assert last_started.read(file, {"STATE_DIR": str(demo)})["MODE"] == "DEMO"
+    assert last_started.read(file, {"STATE_DIR": f"{other}/"})["MODE"] == "PAPER"
+
+
+def test_a_folder_that_was_copied_is_not_the_one_that_was_started(file: Path) -> None:
+    demo = file.parent.parent / "demo"
+    copy = demo.rename(file.parent.parent / "copy")
+    demo.mkdir()
+
+    assert last_started.read(file, {"STATE_DIR": str(copy)}) == {}
+
+
 def test_a_file_whose_state_folder_is_gone_is_ignored(file: Path) -> None:
-    (file.parent.parent / "demo").rmdir()
+    shutil.rmtree(file.parent.parent / "demo")
 
     assert last_started.read(file, {}) == {}
     assert last_started.read(file.with_name("none"), {}) == {}
