@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from config.kernel.listing import Dollars, Price, Problem, StaffOnly
 from trading import market_data
 from trading.approving import waiting
+from trading.core.approval import MAY_DECIDE
 from trading.models import TradeIntent
 
 
@@ -103,7 +104,7 @@ class OneIntent(APIView):
 
 class _Deciding(APIView):
     permission_classes = (StaffOnly,)
-    required = "trading.add_approval"
+    required = MAY_DECIDE
 
 
 class Approve(_Deciding):

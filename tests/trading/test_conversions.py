@@ -86,7 +86,7 @@ def test_the_same_conversion_twice_is_one(venue):
 
     assert convert("SPLIT", market, 10, key="k", at=ahead(5)) == first
     assert accounts()[Account.POSITIONS] == 10
-    with pytest.raises(conversions.KeyReused):
+    with pytest.raises(ledger.KeyReused):
         convert("SPLIT", market, 11, key="k")
 
 

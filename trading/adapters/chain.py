@@ -18,11 +18,11 @@ from config.kernel.units import from_micro
 from markets.adapters import http
 from trading.core import abi
 from trading.core.redemption import POLYGON, V2, Call, Condition, Contracts, per_share
+from trading.core.signing import POLYGON as POLYGON_ID
 from trading.core.signing import is_v2_position
 from trading.core.transactions import Seen
 from trading.venue import NonceUsed, OutcomeUnknown, Rejected, Underpriced, Unsent
 
-POLYGON_ID = 137
 LIMITS = (http.Limit(prefix="", requests=800),)
 CALLS_A_BATCH = 60
 TOKENS_A_CALL = 200

@@ -16,10 +16,10 @@ from config.kernel.modes import Mode
 from trading import market_data
 from trading.admin.ids import uuid_of
 from trading.approving import waiting
+from trading.core.approval import MAY_DECIDE
 from trading.core.order_states import TERMINAL
 from trading.models import Approval, TradeIntent
 
-MAY_DECIDE = "trading.add_approval"
 MAY_LOOK = "trading.view_tradeintent"
 RECENT = 8
 

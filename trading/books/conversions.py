@@ -30,10 +30,6 @@ class Unclaimed(RuntimeError):
     """Nobody holds the market, so nobody may hold both of its sides."""
 
 
-class KeyReused(RuntimeError):
-    """The idempotency key belongs to a conversion with other content."""
-
-
 @transaction.atomic
 def record(
     kind: str,
@@ -49,7 +45,7 @@ def record(
     """Book a split or merge that the chain has carried out, once per key.
 
     `shares` of each outcome is also the number of dollars. Raises `NotASet`, `Unclaimed`, and
-    `KeyReused` where the key belongs to another one.
+    `ledger.KeyReused` where the key belongs to another one.
     """
     locks.hold(f"portfolio:{mode}")
     first: Conversion | None = Conversion.objects.filter(key=key).first()
@@ -86,7 +82,9 @@ def record(
 
 def _same(first: Conversion, *, kind: str, market: Market, shares: Decimal) -> Conversion:
     if (first.kind, first.market_id, first.shares) != (kind, market.pk, shares):
-        raise KeyReused(f"{first.key} was booked as {first} already; derive a key of its own")
+        raise ledger.KeyReused(
+            f"{first.key} was booked as {first} already; derive a key of its own"
+        )
     return first
 
 

@@ -5,6 +5,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 NOBODY, ONE_PERSON, TWO_PERSONS = 0, 1, 2
+MAY_DECIDE = "trading.add_approval"
+"""The right of those whose yes counts."""
 ENTRY, EXIT, UNWIND = "ENTRY", "EXIT", "UNWIND"
 
 

@@ -7,11 +7,10 @@ from decimal import Decimal
 from django.contrib.auth import get_user_model
 
 from config.kernel.modes import SIMULATED
-from trading.core.approval import ENTRY, NOBODY, ApprovalConfig
+from trading.core.approval import ENTRY, MAY_DECIDE, NOBODY, ApprovalConfig
 from trading.models import Approval, TradeIntent
 from trading.settings import ApprovalSettings, TradingSettings
 
-MAY_DECIDE = "trading.add_approval"
 PAPER_RULE = "paper rule"
 STANDING_RULE = "standing rule"
 """Who says yes where nobody is asked: in a simulated ledger, and in a guarded one."""

@@ -16,6 +16,7 @@ from django.db.models import Max, QuerySet
 
 from config.kernel import audit, locks
 from trading.core.redemption import Call
+from trading.core.signing import POLYGON
 from trading.core.transactions import (
     ALIVE,
     NEXT,
@@ -38,7 +39,6 @@ from trading.venue import NonceUsed, OutcomeUnknown, Rejected, Underpriced
 log = structlog.get_logger()
 ACTOR = "transactions"
 Refusal = ChainTransaction.Refusal
-CHAIN_ID = 137
 
 
 class IllegalMove(RuntimeError):
@@ -277,7 +277,7 @@ class OwnSender(Sender):
         self, purpose: str, call: Call, *, nonce: int, gas: int, fees: Fees, as_of: datetime
     ) -> ChainTransaction:
         unsigned = Unsigned(
-            chain_id=CHAIN_ID,
+            chain_id=POLYGON,
             nonce=nonce,
             fees=fees,
             gas=gas,

@@ -10,13 +10,13 @@ from django.db.models.functions import TruncDate
 
 from config.kernel.modes import Mode
 from trading.core import readiness as core
+from trading.core.approval import MAY_DECIDE
 from trading.core.readiness import Fact, Gate, ReadinessConfig, State
 from trading.models import Fill, Settlement, TradeIntent
 from trading.models.readiness import WalletCheck
 from trading.settings.readiness import ReadinessSettings
 
 TRIAL = "trial"
-MAY_DECIDE = "trading.add_approval"
 
 
 def unmet(*, as_of: datetime, wallet: str = "") -> tuple[Gate, ...]:

@@ -11,6 +11,7 @@ from config.kernel import terminal
 from trading import market_data
 from trading.approving import intents, waiting
 from trading.approving.waiting import Waiting
+from trading.core.approval import MAY_DECIDE
 from trading.models import TradeIntent
 
 SHOWN = 8
@@ -24,7 +25,6 @@ LEGEND = (
     "Edge at limit: what the risk gate judges at a yes; it must be above zero. Then, now: the "
     "forecast against the price of its day."
 )
-MAY_DECIDE = "trading.add_approval"
 
 
 class Command(BaseCommand):
