@@ -5,7 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from config.kernel import units
@@ -14,7 +14,13 @@ from trading.core.amounts import AMOUNT_PLACES, wire_amounts
 from trading.core.decision import cost_bound
 from trading.core.fees import taker_fee
 from trading.core.order_protocol import Doubt, ExecutionConfig, Step, in_force, next_step
-from trading.core.order_rules import BreaksRule, sendable, within_promise
+from trading.core.order_rules import (
+    BreaksRule,
+    check_dollars,
+    sendable,
+    smallest_purchase,
+    within_promise,
+)
 
 CONFIG = ExecutionConfig(
     version=0,
@@ -194,3 +200,29 @@ def test_dollars_that_meet_a_better_price_cost_no_more_than_was_promised(
     fee = taker_fee(dollars / filled_at, filled_at, exponent=Decimal(1), **terms)
     assert dollars + fee <= promised
     assert asked <= shares
+
+
+@given(
+    price=st.integers(1, 999),
+    rate=st.sampled_from(["0", "0.02", "0.04", "0.07", "0.25"]),
+    exponent=st.sampled_from(["1", "2", "0.5"]),
+)
+@example(price=1, rate="0.04", exponent="0.5")
+@example(price=604, rate="0.02", exponent="2")
+def test_the_smallest_purchase_keeps_its_dollar_when_it_is_cut_to_its_promise(
+    price, rate, exponent
+):
+    limit, tick = Decimal(price) / 1000, Decimal("0.001")
+    terms = {"rate": Decimal(rate), "exponent": Decimal(exponent)}
+    least = smallest_purchase(price=limit, tick=tick, **terms)
+
+    promised = cost_bound(least, limit, **terms)
+    asked = within_promise(price=limit, promised=promised, tick=tick, **terms)
+
+    check_dollars(price=limit, shares=asked)
+    assert asked * limit < Decimal("1.03")
+
+
+def test_a_purchase_of_less_than_a_dollar_is_refused_by_name():
+    with pytest.raises(BreaksRule, match=r"^MIN_DOLLARS:"):
+        check_dollars(price=Decimal("0.2"), shares=Decimal("4.93"))

@@ -10,7 +10,10 @@ from risk import halts
 from risk.models import Halt
 from tests import factories
 from tests.factories import NOW, ahead, revise, trading_settings
+from tests.trading import wallets
 from tests.trading.world import SilentVenue, an_intent, balance, only_order
+from trading.books import claims, ledger, portfolio
+from trading.deciding import wishes
 from trading.models import Account, Claim, ExecutionSettings, Fill, Order, VenueState
 from trading.orders import following, restrictions, sending, submit
 from trading.venue import (
@@ -361,6 +364,32 @@ def test_what_the_venue_could_never_take_is_refused_before_it_is_an_order():
     assert intent.status == "REJECTED"
     assert "no multiple of the tick" in intent.reason
     assert balance(Account.CASH) == 10_000
+
+
+@pytest.mark.parametrize(("shares", "claimed"), [("5", False), ("5.04", True)])
+def test_a_purchase_that_its_promise_cuts_below_a_dollar_never_leaves(shares, claimed):
+    trading_settings(mode=wallets.MODE)
+    wallets.funded()
+    VenueState.objects.create(mode=wallets.MODE, wallet=wallets.WALLET, changed_at=NOW)
+    intent = factories.IntentFactory(
+        mode=wallets.MODE, wallet=wallets.WALLET, status="APPROVED", type="FAK",
+        limit_price=Decimal("0.2"), shares=Decimal(shares), approvals_needed=0,
+    )  # fmt: skip
+    ledger.post(
+        portfolio.reserve_key(intent.pk), debit=Account.CASH, credit=Account.RESERVED,
+        amount=wishes.cost(intent.shares, intent.limit_price, intent.market), kind="reserve",
+        mode=wallets.MODE, wallet=wallets.WALLET, market_id=intent.market_id, as_of=NOW,
+    )  # fmt: skip
+
+    claims.take(intent, as_of=NOW)
+
+    order = submit.claim(intent.pk, as_of=ahead(1))
+
+    intent.refresh_from_db()
+    assert (order is not None, intent.status) == (
+        (True, "EXECUTED") if claimed else (False, "REJECTED")
+    )
+    assert claimed or "MIN_DOLLARS" in intent.reason
 
 
 def test_monitoring_only_sends_nothing():

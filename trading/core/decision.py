@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from config.kernel.units import ONE, ZERO, bid_price, ceil_to, decimal, floor_to
+from config.kernel.units import ONE, ZERO, bid_price, decimal, floor_to
 from markets.core import book as books
 from markets.core.book import Book, Level
 from risk.core import checks
@@ -18,9 +18,10 @@ from risk.core.kelly import shrink, size_shares
 from trading.core.contracts import TradingConfig
 from trading.core.edge import Signals, Tops, growth, signals
 from trading.core.fees import taker_fee
+from trading.core.order_rules import smallest_purchase
 from trading.core.reasons import Reason
 from trading.core.resting import as_resting, both_sides, prices_beside
-from trading.core.rules import BASIS_POINT, MARKETABLE_MINIMUM, SIZE_STEP
+from trading.core.rules import BASIS_POINT, SIZE_STEP
 
 __all__ = [
     "Candidate", "Decision", "Reason", "Refusal", "Signals", "Tops", "believe", "decide",
@@ -289,7 +290,13 @@ def _shares(
         ),
         SIZE_STEP,
     )
-    minimum = max(candidate.min_shares or ZERO, ceil_to(MARKETABLE_MINIMUM / best, SIZE_STEP))
+    marketable = smallest_purchase(
+        price=best,
+        rate=candidate.fee_rate or ZERO,
+        exponent=candidate.fee_exponent,
+        tick=candidate.tick or best,
+    )
+    minimum = max(candidate.min_shares or ZERO, marketable)
     if wanted >= minimum:
         return wanted
     return minimum if minimum <= min(_kelly(candidate, near, believed, equity), depth) else ZERO

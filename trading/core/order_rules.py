@@ -2,8 +2,9 @@
 
 from decimal import Decimal
 
-from config.kernel.units import ONE, ZERO, floor_to
+from config.kernel.units import ONE, ZERO, ceil_to, floor_to
 from trading.core.amounts import AMOUNT_PLACES, IMMEDIATE
+from trading.core.fees import FEE_STEP
 from trading.core.rules import MARKETABLE_MINIMUM, SIZE_STEP
 
 CENT = Decimal("0.01")
@@ -42,10 +43,18 @@ def sendable(
         raise BreaksRule(f"EMPTY: {shares} shares are less than the size step {SIZE_STEP}")
     if resting and min_shares is not None and size < min_shares:
         raise BreaksRule(f"MIN_SIZE: {size} shares are below the market's {min_shares}")
-    # What is signed is whole cents: the venue compares those with its minimum.
-    if side == "BUY" and not post_only and floor_to(price * size, CENT) < MARKETABLE_MINIMUM:
-        raise BreaksRule(f"MIN_DOLLARS: a marketable buy below {MARKETABLE_MINIMUM} dollar")
+    if side == "BUY" and not post_only:
+        check_dollars(price=price, shares=size)
     return size
+
+
+def check_dollars(*, price: Decimal, shares: Decimal) -> None:
+    """Raise `BreaksRule` for a purchase that takes at once and is worth too little.
+
+    What is signed is whole cents: the venue compares those with its minimum.
+    """
+    if floor_to(price * shares, CENT) < MARKETABLE_MINIMUM:
+        raise BreaksRule(f"MIN_DOLLARS: a marketable buy below {MARKETABLE_MINIMUM} dollar")
 
 
 def within_promise(
@@ -60,8 +69,32 @@ def within_promise(
     >>> within_promise(price=Decimal("0.5"), promised=Decimal("53.5"), **terms) == 100
     True
     """
+    dearest = _dearest(rate, exponent=exponent, tick=tick)
+    return floor_to(promised / dearest / price, SIZE_STEP)
+
+
+def smallest_purchase(
+    *, price: Decimal, rate: Decimal, exponent: Decimal, tick: Decimal
+) -> Decimal:
+    """Shares that are worth the venue's minimum even when they are cut to what was promised.
+
+    >>> smallest_purchase(
+    ...     price=Decimal("0.2"), rate=Decimal("0.07"), exponent=ONE, tick=Decimal("0.01")
+    ... )
+    Decimal('5.07')
+    """
+    needed = ceil_to(MARKETABLE_MINIMUM / price, SIZE_STEP)
+    here = ONE + rate * (price * (ONE - price)) ** exponent / price
+    # The fee that is set aside is rounded, at worst down by a whole step.
+    rounded_off = FEE_STEP / price if rate else ZERO
+    dearest = _dearest(rate, exponent=exponent, tick=tick)
+    return ceil_to((needed + rounded_off) * dearest / here, SIZE_STEP)
+
+
+def _dearest(rate: Decimal, *, exponent: Decimal, tick: Decimal) -> Decimal:
+    """The most that a dollar's worth of shares costs at any price, fee included."""
     lowest = ONE if exponent >= ONE else tick ** (exponent - ONE)
-    return floor_to(promised / (ONE + rate * lowest) / price, SIZE_STEP)
+    return ONE + rate * lowest
 
 
 def _check_price(price: Decimal, tick: Decimal) -> None:

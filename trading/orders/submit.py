@@ -20,7 +20,7 @@ from trading.adapters.paper import Paper
 from trading.approving import intents
 from trading.books import inventory, portfolio
 from trading.core.amounts import IMMEDIATE
-from trading.core.order_rules import BreaksRule, sendable, within_promise
+from trading.core.order_rules import BreaksRule, check_dollars, sendable, within_promise
 from trading.core.order_states import IN_FLIGHT
 from trading.deciding import approvals
 from trading.market_data import from_venue
@@ -300,7 +300,10 @@ def _sendable(intent: TradeIntent) -> Decimal:
         min_shares=market.min_shares,
         held=inventory.free_for(intent) if intent.side == Side.SELL else ZERO,
     )
-    return min(size, _promised(intent, size))
+    promised = _promised(intent, size)
+    if promised < size:
+        check_dollars(price=intent.limit_price, shares=promised)
+    return min(size, promised)
 
 
 def _promised(intent: TradeIntent, size: Decimal) -> Decimal:
