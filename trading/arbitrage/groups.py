@@ -160,7 +160,8 @@ class _Following:
         if any(leg.is_open for leg in placed):
             return
         if not short:
-            self._move(Status.COMPLETE, self._complete(placed))
+            whole, _ = arbitrage.broken([leg.filled for leg in placed])
+            self._move(Status.COMPLETE, f"{whole.normalize():f} sets are held until they pay")
         elif not any(leg.filled for leg in placed):
             self._move(Status.FAILED, f"nothing was bought: {short[0].why}")
         else:
@@ -170,11 +171,6 @@ class _Following:
         """A group that was complete until a trade of it failed on the chain."""
         if short := next((leg for leg in placed if not leg.is_whole), None):
             self._move(Status.UNWINDING, f"a leg lost its shares again: {short.why}")
-
-    def _complete(self, placed: list[Placed]) -> str:
-        whole, _ = arbitrage.broken([leg.filled for leg in placed])
-        hint = "; a merge would pay it now" if self.group.kind == arbitrage.Kind.PAIR else ""
-        return f"{whole.normalize():f} sets are held until they pay{hint}"
 
     def _unwind(self, placed: list[Placed], sales: list[Placed]) -> None:
         """Sell what is held beyond whole sets, one sale of a leg at a time."""

@@ -2,7 +2,7 @@
 
 Each side takes half the dollars of a set (`core.holdings.conversion`), so Σ cost is what was paid.
 A wallet that holds both sides of a market holds them as a set: only a group may want that, under
-the claim that it has.
+the claim that it has. Nothing sends a split or merge, or looks for one: the books could hold it.
 """
 
 from datetime import datetime

@@ -18,7 +18,6 @@ from trading.models import (
     Conversion,
     Fill,
     Order,
-    Position,
     Redemption,
     Side,
 )
@@ -162,21 +161,3 @@ def _conversions(mode: str, wallet: str, since: datetime) -> Moves:
                 fall=ZERO if split else row.shares,
             ),
         )
-    yield from _unfinished_sets(mode, wallet)
-
-
-def _unfinished_sets(mode: str, wallet: str) -> Moves:
-    """Splits and merges that were sent: how much, only their booking says."""
-    booked = Conversion.objects.filter(mode=mode, wallet=wallet).values("key")
-    rows = ChainTransaction.objects.filter(
-        Q(purpose__startswith="split:") | Q(purpose__startswith="merge:"),
-        mode=mode,
-        wallet=wallet,
-    ).exclude(Q(status__in=DONE) | Q(purpose__in=booked))
-    markets = {int(row.purpose.split(":")[3]) for row in rows}
-    if not markets:
-        return
-    held = Position.objects.filter(mode=mode, wallet=wallet, market_id__in=markets)
-    for outcome_id in held.values_list("outcome_id", flat=True):
-        yield outcome_id, Allowance(reason=CONVERTS, rise=ANY, fall=ANY)
-    yield None, Allowance(reason=CONVERTS, rise=ANY, fall=ANY)
