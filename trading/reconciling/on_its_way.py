@@ -14,7 +14,6 @@ from trading.books import facts
 from trading.core.order_states import IN_FLIGHT
 from trading.core.reconcile import ANY, Allowance, bought_at_most
 from trading.models import (
-    ChainTransaction,
     Conversion,
     Fill,
     Order,
@@ -26,7 +25,6 @@ SETTLES = "a fill settles"
 MOVES = "an order is on its way"
 PAYS = "a payout is on its way"
 CONVERTS = "a set is made or given back"
-DONE = (ChainTransaction.Status.REVERTED, ChainTransaction.Status.REPLACED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
