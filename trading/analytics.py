@@ -6,23 +6,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
-from django.db.models import ExpressionWrapper, F, FloatField, Q, Sum
+from django.db.models import Count, ExpressionWrapper, F, FloatField, Q, Sum
 
-from risk.core import exposure
 from risk.models import EquityPoint
+from trading import at_risk
 from trading.books import facts, portfolio
 from trading.core import analytics
 from trading.core.analytics import Floats, Record, Scores, Trips
 from trading.core.settlement import payout
-from trading.models import Account, Position, Side, TradeIntent, Transfer
+from trading.models import Account, Approval, Position, Side, TradeIntent, Transfer
 from trading.settings import ApprovalSettings
 from trading.watching import success
 
 ENOUGH_DAYS = 20
 """Daily returns from which a Sharpe ratio says anything."""
-MOST_MARKETS = 10
 ROLLING_DAYS = 30
 NO_ASSET = "—"
+SUMMARY = ("fills", "orders", "filled", "refused", "expired", "success", "waiting", "equity_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +66,22 @@ class Open:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Everything of one mode between `since` and `as_of`."""
+    """Everything of one mode between `since` and `as_of`.
+
+    `orders` are all that the period's wishes led to, `filled` those of them with a share;
+    `refused` and `expired` count wishes that people said no to, or let pass. `waiting` is what
+    wishes would put at risk that nobody approved yet; `exposure` leaves it out. `equity_at` is
+    when the books were marked last.
+    """
 
     mode: str
     since: datetime
     as_of: datetime
     fills: int
     orders: int
+    filled: int
+    refused: int
+    expired: int
     money: Money
     record: Record
     curve: Curve
@@ -83,6 +92,8 @@ class Report:
     rolling: Mapping[str, Record]
     exposure: Mapping[str, float]
     exposure_markets: Mapping[str, float]
+    waiting: float
+    equity_at: datetime | None
     success: float
 
 
@@ -95,8 +106,10 @@ def report(mode: str, *, since: datetime, as_of: datetime) -> Report:
     counts = told.values_list("order_id", "fee")
     rows = list(counts)
     model, market = _forecasts(entries, since=since)
-    curve, change, equity = _curve(mode, since=since, as_of=as_of)
-    total, categories, markets = _exposure(mode, as_of=as_of)
+    curve, change, equity, equity_at = _curve(mode, since=since, as_of=as_of)
+    total, categories, markets, waiting = at_risk.measured(mode, as_of=as_of)
+    filled = {order for order, _ in rows}
+    nothing = _came_to_nothing(mode, since=since, as_of=as_of)
     over = ApprovalSettings.objects.current(as_of=as_of).success_over
     fees = sum(float(fee) for _, fee in rows)
     return Report(
@@ -104,7 +117,10 @@ def report(mode: str, *, since: datetime, as_of: datetime) -> Report:
         since=since,
         as_of=as_of,
         fills=len(rows),
-        orders=len({order for order, _ in rows}),
+        orders=len(filled) + nothing["unfilled"],
+        filled=len(filled),
+        refused=nothing["refused"],
+        expired=nothing["expired"],
         money=_money(mode, held, trips, fees=fees, change=change, equity=equity, as_of=as_of),
         record=analytics.record(trips),
         curve=curve,
@@ -120,8 +136,25 @@ def report(mode: str, *, since: datetime, as_of: datetime) -> Report:
         rolling=_rolling(trips, since=since, as_of=as_of),
         exposure={"total": total, **categories},
         exposure_markets=markets,
+        waiting=waiting,
+        equity_at=equity_at,
         success=success.of(mode, as_of=as_of, over=over).ratio,
     )
+
+
+def _came_to_nothing(mode: str, *, since: datetime, as_of: datetime) -> dict[str, int]:
+    """Of the wishes of the period: without a share filled, rejected by a person, left to expire."""
+    status = TradeIntent.Status
+    made = TradeIntent.objects.filter(mode=mode, created_at__gt=since, created_at__lte=as_of)
+    noes = Approval.objects.filter(approved=False, user__isnull=False)
+    yeses = Count("approval", filter=Q(approval__approved=True))
+    empty = Q(order__isnull=False, order__filled_shares=0)
+    counts: dict[str, int] = made.annotate(yeses=yeses).aggregate(
+        unfilled=Count("pk", filter=empty),
+        refused=Count("pk", filter=Q(status=status.REJECTED, pk__in=noes.values("intent"))),
+        expired=Count("pk", filter=Q(status=status.EXPIRED, yeses__lt=F("approvals_needed"))),
+    )
+    return counts
 
 
 def _positions(mode: str, *, as_of: datetime) -> list[Any]:
@@ -211,8 +244,10 @@ def _forecasts(entries: list[Any], *, since: datetime) -> tuple[Scores, Scores]:
     return analytics.scores(model, happened), analytics.scores(market, happened)
 
 
-def _curve(mode: str, *, since: datetime, as_of: datetime) -> tuple[Curve, float, float]:
-    """Ratios and falls, the gain of the period without what was paid in, and the last equity.
+def _curve(
+    mode: str, *, since: datetime, as_of: datetime
+) -> tuple[Curve, float, float, datetime | None]:
+    """Ratios and falls, the gain without what was paid in, the last equity and its instant.
 
     Returns are of cash + payouts due + marks, falls of risk equity, by which halts go.
     """
@@ -232,9 +267,9 @@ def _curve(mode: str, *, since: datetime, as_of: datetime) -> tuple[Curve, float
         max_intraday_drawdown=analytics.max_intraday_drawdown(at, risk),
     )
     if not len(equity):
-        return curve, np.nan, np.nan
+        return curve, np.nan, np.nan, None
     paid_in = float(flow[flow_at > at[0]].sum())
-    return curve, float(equity[-1] - equity[0]) - paid_in, float(equity[-1])
+    return curve, float(equity[-1] - equity[0]) - paid_in, float(equity[-1]), rows[-1][0]
 
 
 def _flows(mode: str, *, since: datetime, as_of: datetime) -> tuple[Floats, Floats]:
@@ -298,27 +333,11 @@ def _rolling(trips: Trips, *, since: datetime, as_of: datetime) -> dict[str, Rec
     return {day.isoformat(): record for day, record in zip(days, found, strict=True)}
 
 
-def _exposure(mode: str, *, as_of: datetime) -> tuple[float, dict[str, float], dict[str, float]]:
-    """Worst-case loss held, as the gate measures it: all of it, by category, the largest markets.
-
-    Orders on their way and open intents count.
-    """
-    holdings = portfolio.snapshot(mode, as_of=as_of).holdings
-    held = exposure.measure(holdings)
-    labels = {h.market: h.label for h in holdings}
-    largest = sorted(held.markets.items(), key=lambda item: -item[1])[:MOST_MARKETS]
-    return (
-        float(held.total),
-        {name or NO_ASSET: float(dollars) for name, dollars in sorted(held.categories.items())},
-        {labels.get(market, str(market)): float(dollars) for market, dollars in largest},
-    )
-
-
 def rows(found: Report) -> list[dict[str, Any]]:
     """The report as flat rows (section, key, figure, value), which any spreadsheet pivots."""
     head = {"mode": found.mode, "since": found.since.isoformat(), "as_of": found.as_of.isoformat()}
     parts: list[tuple[str, str, Mapping[str, Any]]] = [
-        ("summary", "", {"fills": found.fills, "orders": found.orders, "success": found.success}),
+        ("summary", "", {name: getattr(found, name) for name in SUMMARY}),
         ("money", "", asdict(found.money)),
         ("record", "", asdict(found.record)),
         ("curve", "", asdict(found.curve)),

@@ -13,11 +13,12 @@ from django.core.management import CommandError, call_command
 
 from risk.models import EquityPoint
 from tests import factories
+from tests.config.wishes import a_wish
 from tests.factories import NOW, ago, ahead
 from tests.trading.world import traded
 from trading import analytics
 from trading.core import analytics as core
-from trading.models import Order, Position
+from trading.models import Approval, Order, Position
 from trading.redeeming import redeem
 
 DAY = 86_400.0
@@ -218,3 +219,51 @@ def test_the_report_costs_the_same_for_any_number_of_positions(django_assert_max
         traded()
     with django_assert_max_num_queries(40):
         a_report(at=ahead(10))
+
+
+def said_by_report() -> str:
+    out = StringIO()
+    call_command("report", "--days", "20000", "--mode", "PAPER", stdout=out)
+    return out.getvalue()
+
+
+@pytest.mark.django_db
+def test_orders_that_came_to_nothing_and_wishes_that_people_refused_are_counted():
+    traded()
+    factories.OrderFactory(status="CANCELED", mode="PAPER", created_at=ahead(1))
+    refused = factories.IntentFactory(mode="PAPER", status="REJECTED")
+    factories.IntentFactory(mode="PAPER", status="EXPIRED")
+    Approval.objects.create(
+        intent=refused,
+        approved=False,
+        user=factories.UserFactory(),
+        actor="ada",
+        reason="no",
+        decided_at=NOW,
+    )
+
+    found, told = a_report(), said_by_report()
+
+    assert (found.fills, found.filled, found.orders) == (1, 1, 2)
+    assert (found.refused, found.expired) == (1, 1)
+    assert "1 of 2 orders filled" in told
+    assert "people rejected 1 wish; 1 wish expired without a yes" in told
+
+
+@pytest.mark.django_db
+def test_what_waits_for_a_yes_stands_apart_from_what_is_at_risk():
+    wish = a_wish()
+    now = wish.created_at + timedelta(seconds=1)
+
+    found = analytics.report("PAPER", since=now - timedelta(days=1), as_of=now)
+
+    assert found.waiting == pytest.approx(199.99566)
+    assert found.exposure == {"total": 0}
+    assert "waiting for a yes, not at risk yet  $200.00" in said_by_report()
+
+
+@pytest.mark.django_db
+def test_an_equity_of_an_earlier_instant_says_of_when():
+    a_curve(100, 110)
+
+    assert f"$110.00 at {ago(86_400):%Y-%m-%d %H:%M:%S} UTC" in said_by_report()

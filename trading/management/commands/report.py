@@ -19,6 +19,8 @@ from trading.core.analytics import Record
 from trading.settings import TradingSettings
 
 DAYS = 30
+FRESH = timedelta(minutes=1)
+"""An equity of this age is not said to be of an earlier instant."""
 UNKNOWN = "—"
 RECORD = ("trips", "won", "95 %", "needed", "gained", "ROI", "sure")
 
@@ -74,7 +76,7 @@ def shown(found: Report) -> list[Any]:
     span = f"{found.since:%Y-%m-%d %H:%M} to {found.as_of:%Y-%m-%d %H:%M} UTC"
     needed = "[dim]needed: the share that had to win at the prices paid, fees included[/]"
     head = f"[bold]{found.mode}[/bold]  {span}"
-    held = [_held(found)] if found.exposure_markets else []
+    held = [_held(found)] if found.exposure_markets or found.waiting else []
     return [head, _summary(found), _records(found), needed, *held]
 
 
@@ -89,12 +91,12 @@ def _summary(found: Report) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     for name, text in (
-        ("trades", f"{found.fills} fills of {found.orders} orders; {found.success:.0%} of "
-                   "decisions became orders"),
+        ("trades", _trades(found)),
         ("profit after fees", f"{_dollars(money.realised)} realised, {_dollars(money.unrealised)} "
                               f"unrealised, {_dollars(money.redeemable)} to be redeemed"),
         ("fees", f"{_dollars(money.fees)}"),
-        ("equity", f"{_dollars(money.equity)}, {_dollars(money.change)} in the period"),
+        ("equity", f"{_dollars(money.equity)}{_as_of(found)}, {_dollars(money.change)} in the "
+                   "period"),
         ("returns", ratio),
         ("deepest fall", f"{_share(curve.max_drawdown)}, within one day "
                          f"{_share(curve.max_intraday_drawdown)}"),
@@ -106,6 +108,31 @@ def _summary(found: Report) -> Table:
     ):  # fmt: skip
         table.add_row(name, text)
     return table
+
+
+def _trades(found: Report) -> str:
+    """All orders, those that came to nothing too, and what people did not let become one."""
+    told = [
+        f"{found.filled} of {found.orders} orders filled, in {found.fills} fills",
+        f"{found.success:.0%} of approved decisions became orders",
+    ]
+    if found.refused:
+        told.append(f"people rejected {found.refused} {_wishes(found.refused)}")
+    if found.expired:
+        told.append(f"{found.expired} {_wishes(found.expired)} expired without a yes")
+    return "; ".join(told)
+
+
+def _wishes(count: int) -> str:
+    return "wish" if count == 1 else "wishes"
+
+
+def _as_of(found: Report) -> str:
+    """When the books were marked; nothing where that is as good as now."""
+    at = found.equity_at
+    if at is None or found.as_of - at < FRESH:
+        return ""
+    return f" at {terminal.moment(at)} UTC"
 
 
 def _records(found: Report) -> Table:
@@ -144,6 +171,8 @@ def _figures(row: Record) -> tuple[str, ...]:
 def _held(found: Report) -> Table:
     sums = (*found.exposure.items(), *found.exposure_markets.items())
     rows: list[tuple[str, str]] = [(name, _dollars(dollars)) for name, dollars in sums]
+    if found.waiting:
+        rows.append(("waiting for a yes, not at risk yet", _dollars(found.waiting)))
     for asset, row in found.open.items():
         if asset != analytics.NO_ASSET:
             rows.append((f"{asset}: {row.up} up, {row.down} down", ""))
