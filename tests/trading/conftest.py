@@ -1,7 +1,7 @@
 """After every trading test with a database, the books must add up."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,6 +29,36 @@ def books_add_up(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture
 def loose_books() -> None:
     """For tests that write single rows which no trade ever made."""
+
+
+# Persons who decide, and an intent that waits for them.
+
+
+@pytest.fixture
+def ada(db: None) -> Any:
+    from tests import factories
+    from tests.trading.approvers import may_approve
+
+    return may_approve(factories.UserFactory())
+
+
+@pytest.fixture
+def grace(db: None) -> Any:
+    from tests import factories
+    from tests.trading.approvers import may_approve
+
+    return may_approve(factories.UserFactory(username="grace"))
+
+
+@pytest.fixture
+def pending(db: None) -> Any:
+    from tests import factories
+    from tests.trading.approvers import waits
+    from tests.trading.world import an_intent
+    from trading.models import ApprovalSettings
+
+    factories.revise(ApprovalSettings, ask_in_simulated=True)
+    return waits(an_intent())
 
 
 # The real adapter over a loopback venue: its client is dear to import and to make.
