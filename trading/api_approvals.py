@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from config.kernel.listing import Dollars, Price, Problem, StaffOnly
 from trading import market_data
 from trading.approving import waiting
+from trading.approving.waiting import Waiting
 from trading.core.approval import MAY_DECIDE
 from trading.models import TradeIntent
 
@@ -60,8 +61,22 @@ class IntentNow(serializers.Serializer[Any]):
     price_now = Price(allow_null=True)
     offered = Dollars()
     depth = Dollars()
+    book_age_s = serializers.FloatField(allow_null=True)
+    stopped = serializers.CharField(help_text="what halts it; empty where a yes could count")
+    refusal = serializers.SerializerMethodField(
+        help_text="why the gate would refuse now, by the same book; empty where it would agree, "
+        "null for what no longer waits"
+    )
     approvals_needed = serializers.IntegerField(source="intent.approvals_needed")
     approvals = ApprovalRow(many=True, source="intent.approval_set.all")
+
+    def get_refusal(self, found: Waiting) -> str | None:
+        """By the book and at the instant of the other figures."""
+        if found.intent.status != TradeIntent.Status.PENDING or found.seconds_left <= 0:
+            return None
+        from trading.approving import review  # noqa: PLC0415 - loads the decision's libraries, rarely needed
+
+        return review.would_refuse(found, as_of=self.context["as_of"])
 
 
 class Reason(serializers.Serializer[Any]):
@@ -117,7 +132,7 @@ class Approve(_Deciding):
         responses={200: IntentNow, 400: Problem, 403: Problem, 404: Problem, 409: Problem},
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        """409 with code `late`, `said_before` or `gate_refused` where it is not approved."""
+        """409 with code `late`, `halted`, `said_before` or `gate_refused` where not approved."""
         from trading.approving import intents  # noqa: PLC0415 - loads the decision's libraries, rarely needed
 
         said, intent = _said(request), _found(pk)
@@ -127,6 +142,8 @@ class Approve(_Deciding):
             )
         except intents.NotPending as late:
             raise Conflict(str(late), code="late") from late
+        except intents.Stopped as halt:
+            raise Conflict(str(halt), code="halted") from halt
         except intents.SaidYesBefore as twice:
             raise Conflict(str(twice), code="said_before") from twice
         if result.status == TradeIntent.Status.REJECTED:
@@ -199,7 +216,8 @@ def _found(pk: UUID) -> TradeIntent:
 
 
 def _now(pk: UUID) -> Any:
-    found = waiting.looked_at(TradeIntent.objects.filter(pk=pk), as_of=timezone.now())
+    now = timezone.now()
+    found = waiting.looked_at(TradeIntent.objects.filter(pk=pk), as_of=now)
     if not found:
         raise NotFound(f"there is no intent {pk}")
-    return IntentNow(found[0]).data
+    return IntentNow(found[0], context={"as_of": now}).data

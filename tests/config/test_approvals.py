@@ -15,6 +15,7 @@ from config.kernel.modes import Mode
 from tests import factories as make
 from tests.config.people import client, staff_without_rights
 from tests.config.wishes import a_wish
+from trading.approving import review, waiting
 from trading.models import TradeIntent
 from trading.settings import TradingSettings
 
@@ -74,7 +75,7 @@ def test_an_edge_at_a_price_at_which_nothing_is_offered_is_not_green(client: Cli
     queue = client.get(reverse(QUEUE)).content.decode()
     page = client.get(address_of(wish)).content.decode()
 
-    assert 'Edge at the limit</span><span class="value"><b>0.' in queue
+    assert 'Edge at the limit</span><span class="value"><span title="void' in queue
     assert "MIN_SIZE: nothing is offered at 0.51 or less any more" in page
 
 
@@ -136,13 +137,42 @@ def test_a_yes_takes_a_page_and_a_reason(client: Client) -> None:
 
 def test_the_gates_refusal_is_told_in_a_sentence(client: Client) -> None:
     wish = a_wish()
-    make.HaltFactory(reason="lunch")
+    make.QuoteFactory(market=wish.market, at=timezone.now(), bid=0.60, ask=0.62)
 
     page = client.post(address_of(wish), {"approve": "1", "reason": "clear"}, follow=True)
 
     wish.refresh_from_db()
     assert wish.status == "REJECTED"
-    assert "the risk gate no longer agrees (gate: HALTED: trading is HALTED" in said(page)
+    assert "the risk gate no longer agrees (gate: MIN_SIZE: nothing is offered" in said(page)
+
+
+def test_a_halt_is_said_in_the_queue_and_a_yes_in_it_ends_nothing(client: Client) -> None:
+    wish = a_wish()
+    make.HaltFactory(reason="lunch")
+
+    queue = client.get(reverse(QUEUE)).content.decode()
+    page = client.get(address_of(wish)).content.decode()
+    after = client.post(address_of(wish), {"approve": "1", "reason": "clear"}, follow=True)
+
+    wish.refresh_from_db()
+    assert "nothing it covers can be approved: trading is HALTED: lunch" in queue
+    assert "Decide…" not in queue
+    assert "Halted: trading is HALTED: lunch" in page
+    assert 'name="approve"' not in page
+    assert 'name="reject"' in page
+    assert said(after).startswith("Nothing changed: HALTED: ")
+    assert wish.status == "PENDING"
+
+
+def test_the_verdict_is_by_the_book_of_the_figures(client: Client) -> None:
+    wish = a_wish()
+    now = timezone.now()
+    (shown,) = waiting.queue(as_of=now)
+    make.QuoteFactory(market=wish.market, at=timezone.now(), bid=0.60, ask=0.62)
+
+    assert shown.price_now is not None
+    assert review.would_refuse(shown, as_of=timezone.now()) == ""
+    assert "MIN_SIZE" in client.get(address_of(wish)).context["refusal"]
 
 
 def test_above_a_size_another_person_must_say_yes(client: Client) -> None:

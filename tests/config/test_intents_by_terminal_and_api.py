@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from tests import factories as make
 from tests.config.wishes import a_wish
@@ -34,6 +35,11 @@ def client(ada: Any) -> Client:
 
 def by_ada(*words: str) -> None:
     call_command("intents", *words, "--user=ada", "--reason=clear")
+
+
+def nothing_is_offered(wish: TradeIntent) -> None:
+    """The newest book lies beyond the limit."""
+    make.QuoteFactory(market=wish.market, at=timezone.now(), bid=0.60, ask=0.62)
 
 
 def api(client: Client, verb: str, wish: TradeIntent, **body: str) -> Any:
@@ -94,12 +100,40 @@ class TestTerminal:
 
     def test_the_gates_refusal_is_a_problem(self, capsys: Any) -> None:
         wish = a_wish()
-        make.HaltFactory()
+        nothing_is_offered(wish)
 
         with pytest.raises(SystemExit):
             by_ada("approve", str(wish.pk))
 
-        assert "gate: HALTED" in capsys.readouterr().out
+        assert "gate: MIN_SIZE" in capsys.readouterr().out
+
+    def test_in_a_halt_the_list_says_so_and_a_yes_ends_nothing(self, capsys: Any) -> None:
+        wish = a_wish()
+        make.HaltFactory(scope="MARKET", scope_key=str(wish.market_id), reason="lunch")
+
+        call_command("intents", "list")
+        with pytest.raises(CommandError, match="still waits: release the halt") as refusal:
+            by_ada("approve", str(wish.pk))
+
+        wish.refresh_from_db()
+        assert "HALTED, nothing it covers can be approved: market " in capsys.readouterr().out
+        assert (refusal.value.returncode, wish.status) == (1, "PENDING")
+        assert wish.approval_set.count() == 0
+
+    def test_what_could_be_approved_comes_first_with_what_is_offered(self, capsys: Any) -> None:
+        void, good = (a_wish(category=name, question=name) for name in ("sports", "weather"))
+        nothing_is_offered(void)
+
+        call_command("intents", "list")
+        table = capsys.readouterr().out
+        call_command("intents", "list", "--json")
+
+        rows = json.loads(capsys.readouterr().out)
+        assert [row["id"] for row in rows] == [str(good.pk), str(void.pk)]
+        assert rows[1]["offered"] in ("0", 0)
+        (line,) = [line for line in table.splitlines() if str(void.pk)[:8] in line]
+        assert " nothing  " in line
+        assert " –  " in line
 
     @pytest.mark.parametrize(
         "words",
@@ -164,12 +198,26 @@ class TestApi:
 
     def test_the_gates_refusal_is_a_conflict_with_its_sentence(self, client: Client) -> None:
         wish = a_wish()
-        make.HaltFactory()
+        nothing_is_offered(wish)
 
+        told = client.get(reverse("api_intent", args=[wish.pk])).json()
         answer = api(client, "approve", wish, reason="clear")
 
         assert (answer.status_code, answer.json()["code"]) == (409, "gate_refused")
-        assert "HALTED" in answer.json()["message"]
+        assert "MIN_SIZE" in answer.json()["message"]
+        assert (told["price_now"], "MIN_SIZE" in told["refusal"]) == (None, True)
+
+    def test_a_yes_in_a_halt_is_a_conflict_that_leaves_the_wish(self, client: Client) -> None:
+        wish = a_wish()
+        make.HaltFactory(scope="MODE", scope_key="PAPER", reason="lunch")
+
+        told = client.get(reverse("api_intent", args=[wish.pk])).json()
+        answer = api(client, "approve", wish, reason="clear")
+
+        wish.refresh_from_db()
+        assert told["stopped"].startswith("mode PAPER is HALTED: lunch")
+        assert (answer.status_code, answer.json()["code"]) == (409, "halted")
+        assert (wish.status, wish.approval_set.count()) == ("PENDING", 0)
 
     def test_no_is_said_to_one_and_to_many(self, client: Client) -> None:
         one, other = (a_wish(category=name) for name in ("sports", "weather"))

@@ -153,14 +153,17 @@ class TestQueue:
         assert (row.offered, row.price_now) == (0, None)
         assert result.status == "APPROVED", result.reason
 
-    def test_the_most_urgent_comes_first_and_the_late_one_is_gone(self, pending):
-        soon = factories.IntentFactory(expires_at=ahead(20))
+    def test_what_could_be_approved_comes_first_then_the_most_urgent_and_the_late_are_gone(
+        self, pending
+    ):
+        void = factories.IntentFactory(expires_at=ahead(15))
+        soon = factories.IntentFactory(market=a_market_worth_buying(), expires_at=ahead(20))
         factories.IntentFactory(expires_at=ahead(5))
 
         ids = [row.intent.pk for row in waiting.queue(as_of=ahead(10))]
         TradeIntent.objects.exclude(pk=pending.pk).update(status="EXECUTED_DRYRUN")
 
-        assert ids == [soon.pk, pending.pk]
+        assert ids == [soon.pk, pending.pk, void.pk]
 
     def test_many_cost_no_more_queries_than_one(self, pending, django_assert_max_num_queries):
         with django_assert_max_num_queries(12) as one:

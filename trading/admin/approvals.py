@@ -1,5 +1,6 @@
 """The approval queue: what waits for a person, what it is worth by now, a yes or a no."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from config.kernel.modes import Mode
 from trading import market_data
 from trading.admin.ids import uuid_of
 from trading.approving import waiting
+from trading.approving.waiting import Waiting
 from trading.core.approval import MAY_DECIDE
 from trading.core.order_states import TERMINAL
 from trading.models import Approval, TradeIntent
@@ -62,7 +64,7 @@ class TradeIntentAdmin(FactAdmin):
         ]
 
     def queue_view(self, request: HttpRequest) -> HttpResponse:
-        """Everything that waits, the most urgent first; the page refreshes itself."""
+        """Everything that waits, what could be approved now first; the page refreshes itself."""
         if not request.user.has_perm(MAY_LOOK):
             raise PermissionDenied
         now = timezone.now()
@@ -71,6 +73,7 @@ class TradeIntentAdmin(FactAdmin):
             **self.admin_site.each_context(request),
             "title": "Approval queue",
             "rows": [{"it": row, "mine": row.said_yes(request.user.pk)} for row in rows],
+            "stops": dict.fromkeys(row.stopped for row in rows if row.stopped),
             "decided": waiting.decided(limit=RECENT),
             "ended": TERMINAL,
             "may_decide": request.user.has_perm(MAY_DECIDE),
@@ -96,7 +99,7 @@ class TradeIntentAdmin(FactAdmin):
             "it": found,
             "mine": found.said_yes(request.user.pk),
             "open": open_now,
-            "refusal": _refusal(found.intent) if open_now else "",
+            "refusal": _refusal(found, as_of=now) if open_now else "",
             "refused": request.method == "POST",
         }
         return render(request, "admin/trading/decide.html", context)
@@ -128,11 +131,11 @@ class TradeIntentAdmin(FactAdmin):
         return back
 
 
-def _refusal(intent: TradeIntent) -> str:
-    """Why the gate would say no now; "" where it would agree."""
+def _refusal(found: Waiting, *, as_of: datetime) -> str:
+    """Why the gate would say no by the book of the figures; "" where it would agree."""
     from trading.approving import review  # noqa: PLC0415 - loads the decision's libraries, rarely needed
 
-    return review.would_refuse(intent, as_of=timezone.now())
+    return review.would_refuse(found, as_of=as_of)
 
 
 def _answer(request: HttpRequest, intent: TradeIntent, *, yes: bool, reason: str) -> None:
@@ -150,7 +153,7 @@ def _answer(request: HttpRequest, intent: TradeIntent, *, yes: bool, reason: str
             result = intents.approve(intent, refresh=market_data.from_venue, **said)
         else:
             result = intents.reject(intent, **said)
-    except (intents.NotPending, intents.SaidYesBefore) as late:
+    except (intents.NotPending, intents.SaidYesBefore, intents.Stopped) as late:
         messages.error(request, f"Nothing changed: {late}.")
         return
     level, text = _told(result, yes=yes)

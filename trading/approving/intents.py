@@ -28,6 +28,10 @@ class NotPending(RuntimeError):
     """The intent was decided, or its time ran out; make a new one."""
 
 
+class Stopped(RuntimeError):
+    """A halt stops what was approved; the wish waits on, for its time."""
+
+
 class SaidYesBefore(RuntimeError):
     """A second yes of the same person, which counts for nothing; another one must say it."""
 
@@ -55,8 +59,8 @@ def approve(
     Returns the intent: APPROVED, PENDING where another person must say yes too, or REJECTED where
     the gate no longer agrees (its reason says why). Books too old for the gate, those of all legs,
     are fetched first where `refresh` can; `clock` tells when the lock was had. Raises `NotPending`
-    for an intent that is decided or expired, `SaidYesBefore` for a second yes of the same person,
-    `ValueError` without a reason.
+    for an intent that is decided or expired, `Stopped` in a halt, which leaves it waiting,
+    `SaidYesBefore` for a second yes of the same person, `ValueError` without a reason.
     """
     _reasoned(reason)
     if refresh is not None:
@@ -225,6 +229,10 @@ def _gate_refuses(legs: list[TradeIntent], *, as_of: datetime) -> bool:
     """Ask the gate about each leg again; where it says no to one, all are let go."""
     for leg in legs:
         decision = review.again(leg, as_of=as_of)
+        if why := review.stopped_by(decision):
+            raise Stopped(
+                f"{why}; the wish still waits: release the halt, then say yes, or reject it"
+            )
         if why := review.refusal(decision, leg):
             _record(leg, approved=False, user=None, by=GATE, reason=why, as_of=as_of)
             for each in legs:

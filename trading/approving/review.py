@@ -16,6 +16,7 @@ from risk.core import checks
 from risk.core.contracts import DenialReason, OrderIntent, PortfolioSnapshot
 from risk.models import RiskDecision, RiskLimits
 from trading.approving import waiting
+from trading.approving.waiting import Waiting
 from trading.books import portfolio
 from trading.core.decision import Candidate, order_at
 from trading.core.resting import as_resting
@@ -25,24 +26,39 @@ from trading.models import IntentGroup, Side, TradeIntent
 from trading.settings import TradingSettings
 
 NO_BOOK = "STALE_BOOK: the market has no book"
+STOPS = frozenset({DenialReason.HALTED, DenialReason.LISTEN_ONLY, DenialReason.REDUCING})
+"""Reasons that pass when a halt is released, and say nothing against the wish."""
 SURE = 1.0
 """What a leg is worth lies in its group, and was computed there: by itself it is not judged."""
 
 
 def again(intent: TradeIntent, *, as_of: datetime) -> RiskDecision | None:
     """The gate's answer to the same order against the market of now; None without a book."""
-    asked = _question(intent, as_of=as_of)
-    return None if asked is None else gate.review(*asked, mode=intent.mode, as_of=as_of)
+    book = market_queries.latest_books([intent.market_id], as_of=as_of).get(intent.market_id)
+    if book is None:
+        return None
+    asked = _question(intent, book, as_of=as_of)
+    return gate.review(*asked, mode=intent.mode, as_of=as_of)
 
 
-def would_refuse(intent: TradeIntent, *, as_of: datetime) -> str:
+def stopped_by(decision: RiskDecision | None) -> str:
+    """What halts it, as the gate said; "" where no halt was among its reasons."""
+    if decision is None:
+        return ""
+    told = json.loads(decision.detail)["denials"]
+    return "; ".join(f"{d['reason']}: {d['message']}" for d in told if d["reason"] in STOPS)
+
+
+def would_refuse(found: Waiting, *, as_of: datetime) -> str:
     """Why the gate would say no now, in a sentence; "" where it would agree. Records nothing.
 
-    The age of the book is left out: a yes fetches it anew.
+    It judges the book of the figures in `found`, so that both tell of one instant; its age is left
+    out: a yes fetches it anew.
     """
-    asked = _question(intent, as_of=as_of)
-    if asked is None:
+    intent = found.intent
+    if found.book is None:
         return NO_BOOK
+    asked = _question(intent, found.book, as_of=as_of)
     verdict = checks.evaluate(*asked, RiskLimits.objects.current(as_of=as_of).as_config())
     denials = [d for d in verdict.denials if d.reason != DenialReason.STALE_BOOK]
     if denials:
@@ -53,12 +69,9 @@ def would_refuse(intent: TradeIntent, *, as_of: datetime) -> str:
 
 
 def _question(
-    intent: TradeIntent, *, as_of: datetime
-) -> tuple[OrderIntent, PortfolioSnapshot] | None:
-    """The order and the books as the gate is to see them; None without a book."""
-    book = market_queries.latest_books([intent.market_id], as_of=as_of).get(intent.market_id)
-    if book is None:
-        return None
+    intent: TradeIntent, book: Book, *, as_of: datetime
+) -> tuple[OrderIntent, PortfolioSnapshot]:
+    """The order and the books as the gate is to see them."""
     snapshot = portfolio.snapshot(
         intent.mode,
         as_of=as_of,

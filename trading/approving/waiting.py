@@ -13,12 +13,21 @@ from markets.core import book as books
 from markets.core.book import Book, Level, Walk
 from predictions import queries as prediction_queries
 from predictions.models import Horizon, Prediction
+from risk import halts
 from risk.core.kelly import shrink
+from risk.models import Halt, TradingState
 from trading import fee_terms
 from trading.books import portfolio
 from trading.deciding import approvals
 from trading.models import Approval, Side, TradeIntent
 from trading.settings import TradingSettings
+
+WHERE = {
+    Halt.Scope.GLOBAL: "trading",
+    Halt.Scope.MODE: "mode ",
+    Halt.Scope.STRATEGY: "strategy ",
+    Halt.Scope.MARKET: "market ",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +54,10 @@ class Waiting:
         limit.
     yeses
         Of persons who may still decide.
+    stopped
+        What halts it, in words; "" where a yes could count. A sale passes all but a full stop.
+    book
+        Of the market's outcome 0, from which all figures were taken; None without one.
     book_age_s, seconds_left
         Of the newest book (None without one), and until the intent is gone.
     """
@@ -64,6 +77,8 @@ class Waiting:
     book_age_s: float | None
     seconds_left: float
     yeses: tuple[Approval, ...]
+    stopped: str
+    book: Book | None
 
     @property
     def span_s(self) -> float:
@@ -92,6 +107,12 @@ class Waiting:
         """Whether nobody stands within the limit, so that nothing would fill."""
         return not self.intent.post_only and self.price_now is None
 
+    @property
+    def approvable(self) -> bool:
+        """Whether a yes could count now: nothing stops it, and there is something to be had."""
+        pays = self.edge_at_limit is None or self.edge_at_limit > 0
+        return pays and not self.stopped and not self.nothing_there
+
     def said_yes(self, user_id: int | None) -> bool:
         """Whether this person approved it before."""
         return any(yes.user_id == user_id for yes in self.yeses)
@@ -104,8 +125,9 @@ def pending(*, as_of: datetime) -> QuerySet[TradeIntent]:
 
 
 def queue(*, as_of: datetime) -> list[Waiting]:
-    """Everything that waits for a person, the most urgent first."""
-    return looked_at(pending(as_of=as_of), as_of=as_of)
+    """Everything that waits for a person: what could be approved now, then by the time left."""
+    found = looked_at(pending(as_of=as_of), as_of=as_of)
+    return sorted(found, key=lambda it: (not it.approvable, it.seconds_left))
 
 
 def decided(*, limit: int) -> list[TradeIntent]:
@@ -127,12 +149,14 @@ def looked_at(rows: QuerySet[TradeIntent], *, as_of: datetime) -> list[Waiting]:
     forecasts = _of_sales(found, as_of=as_of) | newest_forecasts(found, as_of=as_of)
     prior_sigma = TradingSettings.objects.current(as_of=as_of).prior_sigma
     held = portfolio.reservations(intent.pk for intent in found)
+    switches, halts_now = halts.switches(), list(Halt.objects.filter(released_at__isnull=True))
     return [
         _waiting(
             intent,
             latest.get(intent.market_id),
             forecasts.get(intent.market_id),
             held.get(intent.pk),
+            stopped=_stopped(intent, switches, halts_now),
             prior_sigma=prior_sigma,
             as_of=as_of,
         )
@@ -183,6 +207,7 @@ def _waiting(
     forecast: Prediction | None,
     held: Decimal | None,
     *,
+    stopped: str,
     prior_sigma: float,
     as_of: datetime,
 ) -> Waiting:
@@ -207,7 +232,26 @@ def _waiting(
         book_age_s=None if book is None else (as_of - book.observed_at).total_seconds(),
         seconds_left=(intent.expires_at - as_of).total_seconds(),
         yeses=_yeses(intent),
+        stopped=stopped,
+        book=book,
     )
+
+
+def _stopped(intent: TradeIntent, switches: Sequence[str], open_now: Sequence[Halt]) -> str:
+    """The halts that keep this intent from being approved, in words; "" where none does."""
+    keys = {
+        Halt.Scope.GLOBAL: "",
+        Halt.Scope.MODE: intent.mode,
+        Halt.Scope.STRATEGY: intent.strategy,
+        Halt.Scope.MARKET: str(intent.market_id),
+    }
+    binding = [
+        f"{WHERE[Halt.Scope(halt.scope)]}{halt.scope_key} is {halt.state}: {halt.reason}"
+        for halt in open_now
+        if keys[Halt.Scope(halt.scope)] == halt.scope_key
+        and (intent.side == Side.BUY or halt.state == TradingState.HALTED)
+    ]
+    return "; ".join([*switches, *binding])
 
 
 def _yeses(intent: TradeIntent) -> tuple[Approval, ...]:

@@ -18,11 +18,13 @@ SHOWN = 8
 """Digits of an id in the list; any unambiguous beginning names an intent."""
 MOST = 50
 HEADINGS = (
-    "Id", "Left", "Status", "What", "At most", "Edge at limit", "Then", "Now", "Yes", "Market",
+    "Id", "Left", "Status", "What", "At most", "Offered", "Edge at limit", "Then", "Now", "Yes",
+    "Market",
 )  # fmt: skip
-FIGURES = ("Id", "Left", "At most", "Edge at limit", "Then", "Now", "Yes")
+FIGURES = ("Id", "Left", "At most", "Offered", "Edge at limit", "Then", "Now", "Yes")
 LEGEND = (
-    "Edge at limit: what the risk gate judges at a yes; it must be above zero. Then, now: the "
+    "Edge at limit: what the risk gate judges at a yes; it must be above zero, and is void "
+    "where nothing is offered. Offered: shares to be had at once within the limit. Then, now: the "
     "forecast against the price of its day."
 )
 
@@ -35,7 +37,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
-        listed = verbs.add_parser("list", help="what waits, the most urgent first")
+        listed = verbs.add_parser("list", help="what waits, what could be approved now first")
         which = listed.add_mutually_exclusive_group()
         which.add_argument("--pending", action="store_true", help="only what waits (the default)")
         which.add_argument("--all", action="store_true", help=f"the newest {MOST}, decided or not")
@@ -69,17 +71,21 @@ class Command(BaseCommand):
 
     def _list(self, *, everything: bool, as_json: bool) -> None:
         now = timezone.now()
-        rows = waiting.pending(as_of=now)
         if everything:
             newest = TradeIntent.objects.order_by("-created_at").values_list("pk", flat=True)[:MOST]
             rows = TradeIntent.objects.filter(pk__in=list(newest)).order_by("-created_at")
-        found = waiting.looked_at(rows, as_of=now)
+            found = waiting.looked_at(rows, as_of=now)
+        else:
+            found = waiting.queue(as_of=now)
         if as_json:
             self.stdout.write(json.dumps([_row(it) for it in found], indent=2, default=str))
             return
         if not found:
             self.stdout.write("Nothing waits for a person.")
             return
+        pending = [it for it in found if it.intent.status == TradeIntent.Status.PENDING]
+        for stop in dict.fromkeys(it.stopped for it in pending if it.stopped):
+            self.stdout.write(f"HALTED, nothing it covers can be approved: {stop}")
         self.stdout.write(
             terminal.text(terminal.table(HEADINGS, map(_cells, found), right=FIGURES))
         )
@@ -95,7 +101,7 @@ class Command(BaseCommand):
                 refresh=market_data.from_venue,
                 clock=timezone.now,
             )
-        except (intents.NotPending, intents.SaidYesBefore) as late:
+        except (intents.NotPending, intents.SaidYesBefore, intents.Stopped) as late:
             raise CommandError(str(late)) from late
         self._tell([result], as_json=options["as_json"])
         if result.status == TradeIntent.Status.REJECTED:
@@ -174,7 +180,9 @@ def _row(it: Waiting) -> dict[str, Any]:
         "edge_then": it.edge_then,
         "edge_now": it.edge_now,
         "edge_at_limit": it.edge_at_limit,
+        "offered": it.offered,
         "depth": it.depth,
+        "stopped": it.stopped,
         "seconds_left": round(it.seconds_left, 1),
         "approvals": len(it.yeses),
         "approvals_needed": row.approvals_needed,
@@ -191,12 +199,21 @@ def _cells(it: Waiting) -> tuple[str, ...]:
         row.status,
         f"{row.side} {row.shares:.2f} {row.outcome.name} @ {row.limit_price:.3f} {row.type}",
         f"${it.cost:,.2f}",
-        _edge(it.edge_at_limit),
+        _offered(it),
+        terminal.NOTHING if it.nothing_there else _edge(it.edge_at_limit),
         _edge(it.edge_then),
         _edge(it.edge_now),
         f"{len(it.yeses)}/{row.approvals_needed}",
         str(row.market),
     )
+
+
+def _offered(it: Waiting) -> str:
+    if it.intent.status != TradeIntent.Status.PENDING:
+        return ""
+    if it.intent.post_only:
+        return "rests"
+    return "nothing" if it.nothing_there else f"{it.offered:.2f}"
 
 
 def _edge(value: float | None) -> str:
