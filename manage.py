@@ -10,6 +10,8 @@ NO_TABLES = (
     "migrate`\n"
 )
 BAD_USAGE = 2
+NOBODY_READS = 141
+"""What a shell calls the end of a program whose reader left."""
 FIRST_USE = "oddsmith: first use of this database, making its tables\n"
 NOTHING_HERE = (
     "oddsmith: there is no installation in {where}; name yours with STATE_DIR or DATABASE_URL, or "
@@ -67,6 +69,11 @@ def main() -> None:
         raise SystemExit(BAD_USAGE)
     try:
         execute_from_command_line(sys.argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has heard enough (`| head`); nothing is left to flush when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(NOBODY_READS) from None
     except (OperationalError, ProgrammingError) as failure:
         if "no such table" not in str(failure) and "relation" not in str(failure):
             raise

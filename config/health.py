@@ -183,6 +183,7 @@ def describe(now: situation.Situation) -> dict[str, Any]:
         "dry_run": now.banner.dry_run,
         "halts": [str(halt) for halt in now.banner.halts],
         **{name: getattr(now.equity, name, None) for name in MONEY},
+        "realised_after_fees": now.realised_after_fees,
         "drawdown": getattr(now.equity, "drawdown", None),
         "drawdown_since_start": float(now.drawdown_since_start),
         "unknown_orders": now.unknown_orders,

@@ -53,7 +53,8 @@ class StatusReport(serializers.Serializer[Any]):
     open_cost = Dollars(allow_null=True)
     open_liquidation = Dollars(allow_null=True)
     redeemable = Dollars(allow_null=True)
-    realised = Dollars(allow_null=True)
+    realised = Dollars(allow_null=True)  # the ledger's account, before fees
+    realised_after_fees = Dollars(allow_null=True)
     fees = Dollars(allow_null=True)
     drawdown = serializers.FloatField(
         allow_null=True, help_text="fraction of the peak of risk equity, in [0, 1]"

@@ -6,15 +6,17 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
+from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
 from config.pages import alerts, charts, context, experts, situation
 from config.pages.markets import why
+from config.pages.words import Phrase, phrase
 from markets import passes
 from predictions.models import Algorithm, Expert, ExpertState
-from trading.models import Fill, Position, Redemption, Signal
+from trading.models import Fill, Position, Redemption, Signal, TradeIntent
 
 ROWS = 10
 
@@ -79,4 +81,11 @@ def _experts(*, as_of: datetime) -> dict[str, Any]:
 
 def _signals() -> Sequence[dict[str, Any]]:
     newest = Signal.objects.select_related("market", "decision").order_by("-as_of", "-net_edge")
-    return [{"row": row, "why": why(row.market, None, row)} for row in newest[:ROWS]]
+    waits = TradeIntent.objects.filter(status=TradeIntent.Status.PENDING)
+    asked = Prefetch("tradeintent_set", queryset=waits, to_attr="waiting")
+    return [{"row": row, "why": _fate(row)} for row in newest.prefetch_related(asked)[:ROWS]]
+
+
+def _fate(row: Any) -> Phrase:
+    """What became of a signal; the gate's yes is not the last word where a person is asked."""
+    return phrase("WAITS_FOR_A_YES") if row.waiting else why(row.market, None, row)

@@ -13,13 +13,14 @@ from django.db.models import Count, Max, OuterRef, Subquery, Sum
 
 from config.kernel.models import Heartbeat
 from config.kernel.modes import Mode
+from config.kernel.units import ZERO
 from config.pages.words import STAGES, phrase
 from markets.models import Market, Quote, RawMessage
 from predictions.models import Prediction
 from risk import equity, halts
 from risk.models import EquityPoint, Halt, TradingState
 from trading import queries as trading_queries
-from trading.models import Order
+from trading.models import Order, Position
 from trading.settings import TradingSettings
 
 HONESTY = {
@@ -74,6 +75,7 @@ class Situation:
     as_of: datetime
     banner: Banner
     equity: EquityPoint | None
+    realised_after_fees: Decimal | None
     drawdown_since_start: Decimal
     unknown_orders: int
     beats: Sequence[Beat]
@@ -146,10 +148,12 @@ def read(*, as_of: datetime, known: Banner | None = None) -> Situation:
     """Gather everything a person or a monitor asks first; the number of queries does not grow."""
     top = known or banner(as_of=as_of)
     fresh = freshness(as_of=as_of)
+    books = latest_equity(top.mode)
     return Situation(
         as_of=as_of,
         banner=top,
-        equity=latest_equity(top.mode),
+        equity=books,
+        realised_after_fees=None if books is None else _realised(top.mode),
         drawdown_since_start=equity.drawdown_since_start(top.mode, as_of=as_of),
         unknown_orders=Order.objects.filter(status=Order.Status.UNKNOWN).count(),
         beats=beats(as_of=as_of),
@@ -190,6 +194,12 @@ def freshness(*, as_of: datetime) -> dict[str, Any]:
         "data_age_s": _age(universe["heard_at"], as_of),
         "prediction_age_s": _age(predicted_at, as_of),
     }
+
+
+def _realised(mode: str) -> Decimal:
+    """Proceeds and payouts less their cost, fees included; the ledger's account leaves fees out."""
+    booked = Position.objects.filter(mode=mode).aggregate(sum=Sum("realised"))["sum"]
+    return booked or ZERO
 
 
 def latest_equity(mode: str) -> EquityPoint | None:

@@ -8,6 +8,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "The edge is large and sure enough; the risk gate is asked next.",
     ),
     "APPROVED": ("approved", "The risk gate approved the order."),
+    "WAITS_FOR_A_YES": (
+        "waits for a yes",
+        "The risk gate approved the order; a person must say yes before it is sent.",
+    ),
     # what a forecast is worth against the book
     "NO_FORECAST": ("no forecast yet", "No forecast was made for this market yet."),
     "NOT_YET_COMPARED": ("not compared yet", "The forecast was not compared with a book yet."),

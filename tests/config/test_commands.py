@@ -2,6 +2,10 @@
 
 import http.server
 import json
+import os
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +17,8 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from config import doctor
@@ -140,6 +146,20 @@ def test_status_prints_money_and_state_for_people() -> None:
     assert code == 0
     assert "PAPER · ACTIVE" in printed
     assert "$12,345.00" in printed
+
+
+def test_what_was_realised_is_told_after_fees_everywhere(admin_client: Client) -> None:
+    make.EquityPointFactory(realised=100, fees=7)
+    make.PositionFactory(shares=0, cost=0, realised=95, closed_at=timezone.now())
+
+    status = run("status")[1]
+    body = json.loads(run("status", "--json")[1])
+    pages = [admin_client.get(reverse(n)).content.decode() for n in ("overview", "admin:index")]
+
+    assert re.search(r"Realised, after fees +\$95\.00", status)
+    assert Decimal(body["realised_after_fees"]) == 95
+    for page in pages:
+        assert re.search(r"Realised, after fees</div><div class=\"value good\">\$95\.00", page)
 
 
 def test_status_as_json_tells_a_program_that_something_is_wrong() -> None:
@@ -286,3 +306,20 @@ def test_a_demo_without_an_archive_is_not_sent_to_fetch_one(
         found[mode] = next(f for f in report.findings if f.check == "archive")
 
     assert (found["PAPER"].level, found["DEMO"].level) == (doctor.WARNING, doctor.OK)
+
+
+def test_a_reader_that_leaves_ends_a_command_without_a_traceback() -> None:
+    root = Path(__file__).resolve().parents[2]
+    ours, theirs = os.pipe()
+    os.close(ours)
+
+    left = subprocess.run(
+        [sys.executable, root / "manage.py", "help"],
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(theirs)
+
+    assert (left.returncode, left.stderr) == (141, "")

@@ -1,11 +1,14 @@
 """Pages show what is, say what is simulated, and stay cheap."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
@@ -16,7 +19,9 @@ from markets import universe
 from predictions.models import Source
 from risk.core.contracts import DenialReason
 from tests import factories as make
+from tests.config.wishes import a_wish
 from trading.core.edge import Reason
+from trading.models import Redemption, TradeIntent
 
 pytestmark = pytest.mark.django_db
 PAGES = ("overview", "markets", "data", "backtests")
@@ -315,3 +320,32 @@ def test_a_newcomer_reads_why_equity_falls_after_a_purchase(client: Client) -> N
 
     assert "falls by spread and fee right after each purchase" in page
     assert "a profit here proves nothing" in page
+
+
+def test_a_signal_that_waits_for_a_person_is_not_called_approved(client: Client) -> None:
+    wish = a_wish()
+
+    before = client.get(reverse("overview")).content.decode()
+    TradeIntent.objects.filter(pk=wish.pk).update(status="APPROVED")
+    after = client.get(reverse("overview")).content.decode()
+
+    assert ">waits for a yes</span>" in before
+    assert ">waits for a yes</span>" not in after
+
+
+def test_a_settlement_of_nothing_is_called_lost(client: Client) -> None:
+    Redemption.objects.create(
+        key="redeem:PAPER::1:1",
+        mode="PAPER",
+        market=make.MarketFactory(),
+        shares=10,
+        payout=0,
+        status="PAID",
+        created_at=timezone.now(),
+        paid_at=timezone.now(),
+    )
+    out = StringIO()
+    call_command("redeem", "--dry-run", stdout=out)
+
+    assert '<span class="pill">lost</span>' in client.get(reverse("overview")).content.decode()
+    assert re.search(r"^LOST +PAPER", out.getvalue(), re.MULTILINE)

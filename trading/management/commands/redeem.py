@@ -54,7 +54,7 @@ class Command(BaseCommand):
             return
         shown = [
             (
-                row["status"],
+                _word(row),
                 row["mode"],
                 row["market"],
                 terminal.shares(row["shares"]),
@@ -65,6 +65,12 @@ class Command(BaseCommand):
             for row in rows
         ]
         self.stdout.write(terminal.text(terminal.table(HEADINGS, shown, right=FIGURES)))
+
+
+def _word(row: dict[str, Any]) -> str:
+    """The status for people: nothing was paid for what lost."""
+    paid = row["status"] == Redemption.Status.PAID
+    return "LOST" if paid and not row["payout"] else str(row["status"])
 
 
 def _due(now: datetime) -> list[dict[str, Any]]:
