@@ -68,8 +68,10 @@ def main() -> None:
         sys.stderr.write(NOTHING_HERE.format(where=where))
         raise SystemExit(BAD_USAGE)
     try:
-        execute_from_command_line(sys.argv)
-        sys.stdout.flush()
+        try:
+            execute_from_command_line(sys.argv)
+        finally:
+            sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read has heard enough (`| head`); nothing is left to flush when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
