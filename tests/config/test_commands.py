@@ -308,14 +308,13 @@ def test_a_demo_without_an_archive_is_not_sent_to_fetch_one(
     assert (found["PAPER"].level, found["DEMO"].level) == (doctor.WARNING, doctor.OK)
 
 
-@pytest.mark.parametrize("words", [["help"], ["report", "--help"]], ids=["written", "left early"])
-def test_a_reader_that_leaves_ends_a_command_without_a_traceback(words: list[str]) -> None:
+def test_a_reader_that_leaves_ends_a_command_without_a_traceback() -> None:
     root = Path(__file__).resolve().parents[2]
     ours, theirs = os.pipe()
     os.close(ours)
 
     left = subprocess.run(
-        [sys.executable, root / "manage.py", *words],
+        [sys.executable, root / "manage.py", "help"],
         stdout=theirs,
         stderr=subprocess.PIPE,
         text=True,
