@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
+import structlog
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from config.kernel import audit, locks
+from config.kernel import audit, locks, texts
 from config.kernel.modes import STORED_MODES
 from markets.models import Market
 from risk.core.contracts import STRATEGIES
 from risk.models import SEVERITY, Halt, TradingState
 
+log = structlog.get_logger()
 SWITCH_FILE = "HALT"
 LONGEST_ID = 18
 """Digits that any 64-bit id has room for."""
@@ -132,7 +134,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 )
 
 
-@transaction.atomic
 def open_halt(
     kind: str,
     *,
@@ -147,16 +148,38 @@ def open_halt(
     """Stop what `scope` covers; state and resume rule are the kind's own unless given.
 
     Where the same stop is open already it is returned and the new reason noted in the audit
-    trail; a stricter state replaces it. Raises
+    trail; a stricter state replaces it. A stop waits for nobody: where another holds the trail for
+    too long it stands without an entry there, and the log says so. Raises
     `UnknownKind` for an undeclared kind, `ValueError` without a reason, for a state that stops
     nothing, for a scope without its key, or for a key that nothing answers to.
     """
-    wanted = _checked_state(kind, state)
+    reason = texts.storable(reason)
     _check(scope, scope_key, reason)
+    wished = Halt(
+        kind=kind,
+        scope=scope,
+        scope_key=scope_key,
+        state=_checked_state(kind, state),
+        reason=reason[:400],
+        resume_rule=Halt.Resume(resume_rule or KINDS[kind].resume_rule),
+        opened_by=actor,
+        opened_at=as_of,
+    )
+    try:
+        return _stop(wished, reason=reason)
+    except locks.LockTimeout:
+        log.error("halt.not_in_trail", kind=kind, actor=actor, reason=reason)  # noqa: TRY400 - no bug
+        return _stop_at_once(wished)
+
+
+@transaction.atomic
+def _stop(wished: Halt, *, reason: str) -> Halt:
+    """Open it, or note its reason at the one that stands, with an entry in the trail."""
     locks.hold(AUDIT_LOCK)
-    standing = _unreleased().filter(kind=kind, scope=scope, scope_key=scope_key).first()
+    standing = _same(wished)
+    actor, as_of = wished.opened_by, wished.opened_at
     if standing is not None:
-        if SEVERITY.index(wanted) <= SEVERITY.index(TradingState(standing.state)):
+        if _is_covered(wished, standing):
             # The first reason stays on the halt; the one given now is not lost either.
             audit.record(
                 "halt.repeated",
@@ -166,31 +189,54 @@ def open_halt(
                 as_of=as_of,
             )
             return standing
-        release(standing, actor=actor, reason=f"replaced by {wanted}: {reason}", as_of=as_of)
-    halt = Halt.objects.create(
-        kind=kind,
-        scope=scope,
-        scope_key=scope_key,
-        state=wanted,
-        reason=reason[:400],
-        resume_rule=Halt.Resume(resume_rule or KINDS[kind].resume_rule),
-        opened_by=actor,
-        opened_at=as_of,
-    )
+        release(standing, actor=actor, reason=f"replaced by {wished.state}: {reason}", as_of=as_of)
+    wished.save(force_insert=True)
     audit.record(
         "halt.opened",
         actor=actor,
-        subject=f"halt:{halt.pk}",
+        subject=f"halt:{wished.pk}",
         data={
-            "kind": kind,
-            "scope": f"{scope}:{scope_key}",
-            "state": wanted,
-            "resume_rule": halt.resume_rule,
+            "kind": wished.kind,
+            "scope": f"{wished.scope}:{wished.scope_key}",
+            "state": wished.state,
+            "resume_rule": wished.resume_rule,
             "reason": reason,
         },
         as_of=as_of,
     )
-    return halt
+    return wished
+
+
+@transaction.atomic
+def _stop_at_once(wished: Halt) -> Halt:
+    """Open it without the trail; the database itself keeps a second one of its kind out."""
+    standing = _same(wished)
+    if standing is not None:
+        if _is_covered(wished, standing):
+            return standing
+        Halt.objects.filter(pk=standing.pk).update(
+            released_at=wished.opened_at,
+            released_by=wished.opened_by,
+            release_reason=f"replaced by {wished.state}: {wished.reason}"[:400],
+        )
+    wished.pk = None
+    wished.save(force_insert=True)
+    return wished
+
+
+def _same(wished: Halt) -> Halt | None:
+    found: Halt | None = (
+        _unreleased()
+        .filter(kind=wished.kind, scope=wished.scope, scope_key=wished.scope_key)
+        .first()
+    )
+    return found
+
+
+def _is_covered(wished: Halt, standing: Halt) -> bool:
+    """Whether what stands is as strict."""
+    strict = [SEVERITY.index(TradingState(halt.state)) for halt in (wished, standing)]
+    return strict[0] <= strict[1]
 
 
 def _checked_state(kind: str, state: str) -> TradingState:
@@ -203,7 +249,7 @@ def _checked_state(kind: str, state: str) -> TradingState:
 
 
 def _check(scope: str, scope_key: str, reason: str) -> None:
-    if not reason.strip():
+    if not texts.says_something(reason):
         raise ValueError("a halt needs a reason; say why in one sentence")
     if (Halt.Scope(scope) == Halt.Scope.GLOBAL) == bool(scope_key):
         raise ValueError("scope GLOBAL takes no key, every other scope names what it covers")

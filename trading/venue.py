@@ -86,6 +86,7 @@ class Ticket:
     post_only: bool = False
     rest_until: datetime | None = None
     token_id: str = ""
+    other_token_id: str = ""
     condition_id: str = ""
     tick: Decimal | None = None
     neg_risk: bool = False

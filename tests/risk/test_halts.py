@@ -1,13 +1,15 @@
 """Halts: opened once, released once, read uncached, always with a way to end."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
+from config.kernel import locks
 from config.kernel.models import DomainEvent
 from risk import halts
 from risk.models import Halt, TradingState
@@ -26,6 +28,50 @@ def stop(kind: str = "MANUAL", **knobs: Any) -> Halt:
 def state_dir(settings: Any, tmp_path: Path) -> Path:
     settings.ENV = replace(settings.ENV, state_dir=tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def trail_held(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Somebody holds the audit trail and does not let go; three seconds are long for a test."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer, and no lock beside it")
+    import psycopg
+
+    monkeypatch.setattr(locks, "TIMEOUT_MS", 100)
+    knobs = connection.get_connection_params() | {"cursor_factory": psycopg.Cursor}
+    with psycopg.connect(**knobs, autocommit=True) as somebody:
+        somebody.execute("SELECT pg_advisory_lock(%s)", [locks._key(halts.AUDIT_LOCK)])
+        yield
+
+
+@pytest.mark.usefixtures("trail_held")
+def test_a_stop_waits_for_nobody_who_holds_the_trail(state_dir: Path) -> None:
+    mild = stop(state="REDUCING")
+    assert halts.state(as_of=NOW) == TradingState.REDUCING
+
+    strict = stop(as_of=LATER)
+
+    assert halts.standing() == [strict]
+    assert halts.state(as_of=LATER) == TradingState.HALTED
+    assert stop(state="REDUCING", as_of=LATER) == strict
+    mild.refresh_from_db()
+    assert mild.release_reason == "replaced by HALTED: smoke"
+    assert not DomainEvent.objects.exists()
+
+
+@pytest.mark.parametrize("reason", ["arr\udceatez", "stop\x00 it"])
+def test_no_byte_of_a_reason_keeps_a_stop_away(state_dir: Path, reason: str) -> None:
+    halt = stop(reason=reason)
+
+    halt.refresh_from_db()
+    assert "?" in halt.reason
+    assert halts.state(as_of=NOW) == TradingState.HALTED
+
+
+@pytest.mark.parametrize("reason", ["", " \t", "\u200b"])
+def test_a_reason_that_nobody_can_read_is_none(reason: str) -> None:
+    with pytest.raises(ValueError, match="needs a reason"):
+        stop(reason=reason)
 
 
 def test_nothing_is_halted_until_somebody_halts(state_dir: Path) -> None:

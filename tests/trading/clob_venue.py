@@ -38,6 +38,7 @@ def a_ticket(**changes: Any) -> Ticket:
         "price": Decimal("0.52"), "shares": Decimal(10), "fee_rate": RATE,
         "fee_exponent": Decimal(1), "submitted_at": NOW,
         "expires_at": NOW + timedelta(seconds=60), "type": "GTC", "token_id": TOKEN,
+        "other_token_id": OTHER,
         "condition_id": CONDITION, "tick": Decimal("0.01"),
     }  # fmt: skip
     return Ticket(**values | changes)

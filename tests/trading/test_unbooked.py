@@ -12,6 +12,8 @@ from tests.factories import NOW, ahead
 from tests.trading.wallets import MODE, WALLET, Wallet, an_order, funded, listed
 from tests.trading.world import SilentVenue
 from trading.books import ledger
+from trading.core import venue_reports
+from trading.core.venue_reports import Own, TradeReport
 from trading.models import Account, Fill, Order, Transfer
 from trading.orders import following, transitions
 from trading.reconciling import reconcile
@@ -130,3 +132,34 @@ def test_an_order_that_fails_to_book_again_is_told_again():
     following.follow(MODE, venue, now=lambda: ahead(40))
 
     assert len(told(f"unbooked:order:{order.pk}")) == 2
+
+
+class Liar(SilentVenue):
+    """Tells of each order a trade of a token that nobody ordered."""
+
+    def look_up(self, tickets, *, as_of):
+        told = {}
+        for ticket in tickets:
+            trade = TradeReport(
+                trade_id="lie", taker_hash=ticket.venue_order_id, token_id="999999", is_buy=True,
+                price=ticket.price, shares=ticket.shares, status="CONFIRMED", matched_at=as_of,
+            )  # fmt: skip
+            sent = Own(
+                order_hash=ticket.venue_order_id, token_id=ticket.token_id,
+                other_token_id=ticket.other_token_id, is_buy=ticket.is_buy, shares=ticket.shares,
+                type=ticket.type, submitted_at=ticket.submitted_at,
+            )  # fmt: skip
+            told[ticket.order_id] = venue_reports.receipt(sent, None, [trade], as_of=as_of)
+        return told
+
+
+def test_a_trade_of_another_token_is_not_booked_when_asked_after_and_stops_entries():
+    funded()
+    orders = [an_order(), an_order()]
+
+    assert following.follow(MODE, Liar(), now=lambda: ahead(10)) == (0, 0)
+
+    assert not Fill.objects.exists()
+    assert {Order.objects.get(pk=order.pk).status for order in orders} == {"OPEN"}
+    assert is_stopped()
+    assert len(told("unbooked:order:")) == len(orders)

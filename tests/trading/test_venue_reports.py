@@ -7,7 +7,7 @@ import pytest
 
 from tests.factories import NOW
 from trading.core import venue_reports
-from trading.core.venue_reports import MakerEntry, OrderReport, Own, TradeReport
+from trading.core.venue_reports import MakerEntry, Misattributed, OrderReport, Own, TradeReport
 
 
 def own(**changes):
@@ -65,10 +65,10 @@ def test_what_was_matched_is_counted_as_the_whole_size_is():
 # ── What became of it ───────────────────────────────────────────────────────────────────────────
 
 
-def took(size, status="CONFIRMED", name="t", price="0.5"):
+def took(size, status="CONFIRMED", name="t", price="0.5", token_id="5", *, is_buy=True):
     """A trade in which our order took."""
     return TradeReport(
-        trade_id=name, taker_hash="0x1", token_id="5", is_buy=True, price=Decimal(price),
+        trade_id=name, taker_hash="0x1", token_id=token_id, is_buy=is_buy, price=Decimal(price),
         shares=Decimal(size), status=status, matched_at=NOW,
     )  # fmt: skip
 
@@ -125,7 +125,7 @@ def test_dollars_that_are_left_may_have_bought_more_than_is_told(kind):
 def test_an_immediate_sale_binds_shares_and_is_filled_with_the_last_of_them():
     order = own(type="FAK", is_buy=False)
 
-    assert fate(order, None, took(100)).status == "FILLED"
+    assert fate(order, None, took(100, is_buy=False)).status == "FILLED"
 
 
 @pytest.mark.parametrize("kind", ["GTC", "GTD"])
@@ -147,3 +147,21 @@ def test_only_an_order_that_the_venue_ends_by_itself_is_over_with_its_date():
     assert fate(own(type="GTC", rest_until=until), None, rested("40"), after_s=300).status == (
         "UNKNOWN"
     )
+
+
+@pytest.mark.parametrize(
+    ("token_id", "is_buy"), [("999", True), ("5", False), ("999", False), ("6", True), ("", False)]
+)
+def test_a_trade_of_another_token_or_side_is_none_of_our_orders(token_id, is_buy):
+    told = took(100, token_id=token_id, is_buy=is_buy)
+
+    with pytest.raises(Misattributed, match="under the id of our order"):
+        venue_reports.execution(own(other_token_id="6"), told)
+
+
+def test_a_sale_of_the_other_outcome_is_our_purchase_at_what_is_left_of_a_dollar():
+    told = took(100, token_id="6", is_buy=False, price="0.47")
+
+    assert venue_reports.execution(own(other_token_id="6"), told).price == Decimal("0.53")
+    with pytest.raises(Misattributed):
+        venue_reports.execution(own(), told)

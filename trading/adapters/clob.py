@@ -351,6 +351,7 @@ def _own(ticket: Ticket) -> Own:
     return Own(
         order_hash=ticket.venue_order_id,
         token_id=ticket.token_id,
+        other_token_id=ticket.other_token_id,
         is_buy=ticket.is_buy,
         shares=ticket.shares if signed is None else signed.shares,
         type=ticket.type,

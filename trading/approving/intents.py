@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from django.db import transaction
 
-from config.kernel import audit, locks
+from config.kernel import audit, locks, texts
 from config.kernel.clocks import Clock, given
 from config.kernel.modes import Mode
 from trading.approving import review
@@ -62,7 +62,7 @@ def approve(
     for an intent that is decided or expired, `Stopped` in a halt, which leaves it waiting,
     `SaidYesBefore` for a second yes of the same person, `ValueError` without a reason.
     """
-    _reasoned(reason)
+    reason = _reasoned(reason)
     if refresh is not None:
         review.freshen(_together(intent), refresh, as_of=as_of)
     return _approve(intent, user=user, reason=reason, now=given(clock, as_of))
@@ -108,7 +108,7 @@ def reject(
 
     Raises `NotPending` for an intent that is decided or expired, `ValueError` without a reason.
     """
-    _reasoned(reason)
+    reason = _reasoned(reason)
     locks.hold(f"portfolio:{intent.mode}")
     as_of = given(clock, as_of)()
     _pending(intent, as_of=as_of)
@@ -242,9 +242,10 @@ def _gate_refuses(legs: list[TradeIntent], *, as_of: datetime) -> bool:
     return False
 
 
-def _reasoned(reason: str) -> None:
-    if not reason.strip():
+def _reasoned(reason: str) -> str:
+    if not texts.says_something(reason):
         raise ValueError("a yes or no needs a reason; say why in one sentence")
+    return texts.storable(reason)
 
 
 def _record(

@@ -36,7 +36,8 @@ ROUNDED_OFF: Final = Decimal("0.001")
 class Own:
     """What we sent: the measure of everything that is said about it.
 
-    `dollars` are those that an immediate purchase binds, None where nobody says.
+    `dollars` are those that an immediate purchase binds, None where nobody says; `other_token_id`
+    is the market's other outcome, empty where it does not matter.
     """
 
     order_hash: str
@@ -49,6 +50,11 @@ class Own:
     dollars: Decimal | None = None
     fee_rate: Decimal | None = None
     fee_exponent: Decimal = ONE
+    other_token_id: str = ""
+
+
+class Misattributed(ValueError):
+    """A trade under our order's id is of another token or side; the message names both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,16 +148,19 @@ def executions(own: Own, trades: Iterable[TradeReport]) -> tuple[Execution, ...]
 
 
 def execution(own: Own, trade: TradeReport) -> Execution | None:
-    """Our part in a trade; None where it does not name our order. Only takers pay."""
+    """Our part in a trade; None where it does not name our order. Only takers pay.
+
+    Raises `Misattributed` where what was exchanged is not what our order asked for.
+    """
     if trade.taker_hash == own.order_hash:
-        price = _own_price(trade.price, trade.token_id, own)
+        price = _own_price(own, trade.price, trade.token_id, is_buy=trade.is_buy)
         shares = _size(own, trade.shares, price)
         fee = fee_if_known(shares, price, rate=own.fee_rate, exponent=own.fee_exponent)
         return _part(trade, price=price, shares=shares, fee=fee, is_maker=False)
     ours = [entry for entry in trade.makers if entry.order_hash == own.order_hash]
     if not ours:
         return None
-    prices = [_own_price(entry.price, entry.token_id, own) for entry in ours]
+    prices = [_own_price(own, e.price, e.token_id, is_buy=e.is_buy) for e in ours]
     sizes = [_size(own, entry.shares, price) for entry, price in zip(ours, prices, strict=True)]
     shares = sum(sizes, ZERO)
     if shares <= ZERO:
@@ -174,9 +183,14 @@ def _matched(own: Own, order: OrderReport) -> Decimal:
     return in_shares(order.size_matched, most=most)
 
 
-def _own_price(price: Decimal, token_id: str, own: Own) -> Decimal:
-    """A price of the other outcome is the complement of ours: both sides were minted or burnt."""
-    return price if token_id == own.token_id else ONE - price
+def _own_price(own: Own, price: Decimal, token_id: str, *, is_buy: bool) -> Decimal:
+    """To sell the other outcome is to buy ours at what is left of a dollar: it may be told so."""
+    if (token_id, is_buy) == (own.token_id, own.is_buy):
+        return price
+    if token_id and token_id == own.other_token_id and is_buy != own.is_buy:
+        return ONE - price
+    side = "BUY" if is_buy else "SELL"
+    raise Misattributed(f"a {side} of token {token_id[:80]} under the id of our order")
 
 
 def _part(

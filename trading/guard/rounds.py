@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.db import OperationalError
 
-from config.kernel import audit, heartbeats, locks
+from config.kernel import audit, heartbeats, locks, texts
 from config.kernel.clocks import Clock
 from risk import halts
 from risk.models import Halt
@@ -120,7 +120,7 @@ class Rounds:
         except Unauthorised as refusal:
             self._halt("CREDENTIALS", f"{name}: the venue refuses us: {refusal}", as_of=now)
         except VenueFailure as trouble:
-            log.warning("guard.step_failed", step=name, reason=transitions.storable(str(trouble)))
+            log.warning("guard.step_failed", step=name, reason=texts.storable(str(trouble)))
         except BUSY as busy:
             self._wait_for_turn(name, busy, as_of=now)
         except Exception as unforeseen:
@@ -191,7 +191,7 @@ class Rounds:
             return
         halts.open_halt(
             kind,
-            reason=transitions.storable(reason)[:400],
+            reason=texts.storable(reason)[:400],
             actor=ACTOR,
             as_of=as_of,
             scope=MODE,

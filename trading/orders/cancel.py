@@ -12,7 +12,7 @@ import structlog
 from django.db import transaction
 from django.db.models import Q
 
-from config.kernel import locks
+from config.kernel import locks, texts
 from config.kernel.clocks import Clock
 from config.kernel.modes import GUARDED
 from markets.models import Resolution
@@ -119,9 +119,7 @@ def _hand_over(sent: Sequence[Order], venue: OrderVenue, *, reason: str, now: Cl
     except Restricted as refusal:
         restrictions.impose(first.mode, first.wallet, refusal, as_of=now())
     except VenueFailure as trouble:
-        log.warning(
-            "order.cancel_not_heard", orders=len(sent), reason=transitions.storable(str(trouble))
-        )
+        log.warning("order.cancel_not_heard", orders=len(sent), reason=texts.storable(str(trouble)))
     else:
         rows.filter(cancel_heard_at__isnull=True).update(cancel_heard_at=now(), clean_probes=0)
         log.info("order.cancel_asked", orders=len(sent), acknowledged=len(taken), reason=reason)

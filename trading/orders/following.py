@@ -11,11 +11,12 @@ import structlog
 from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import F, Q, QuerySet
 
-from config.kernel import locks
+from config.kernel import locks, texts
 from config.kernel.clocks import Clock
 from config.kernel.modes import GUARDED, SIMULATED
 from trading import crash_points
 from trading.core.order_protocol import Doubt, ExecutionConfig, Step, next_step
+from trading.core.venue_reports import Misattributed
 from trading.models import Order
 from trading.orders import cancel, sending, transitions
 from trading.orders.sending import Admission, anyone, ticket
@@ -126,7 +127,8 @@ def _due(
         open_ = open_.filter(Q(probed_at__isnull=True) | ~lately)
     # Whoever waited longest is first: where time or patience ends early, it ends for another.
     waited = F("probed_at").asc(nulls_first=True)
-    return open_.select_related("market__fees", "outcome", "intent").order_by(waited, "created_at")
+    told = open_.select_related("market__fees", "outcome", "intent")
+    return told.prefetch_related("market__outcomes").order_by(waited, "created_at")
 
 
 def _ask(
@@ -141,11 +143,13 @@ def _ask(
     except Unauthorised:
         raise
     except (VenueFailure, ValueError, ArithmeticError) as trouble:
-        reason = transitions.storable(str(trouble))
+        reason = texts.storable(str(trouble))
         log.info("order.not_asked", orders=len(waiting), reason=reason)
         if len(waiting) > 1:
             for order in waiting:
                 yield from _ask(venue, [order], as_of=as_of)
+        elif isinstance(trouble, Misattributed):
+            unbooked.order(waiting[0], trouble, as_of=as_of)
     else:
         for order in waiting:
             yield order, answers.get(order.pk)

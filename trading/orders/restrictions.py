@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 import structlog
 from django.db import transaction
 
-from config.kernel import audit
+from config.kernel import audit, texts
 from trading.core.order_protocol import FORBIDS, ExecutionConfig, in_force
 from trading.models import Order, TradeIntent, VenueState
-from trading.orders import transitions
 from trading.settings import ExecutionSettings
 from trading.venue import Restricted
 
@@ -91,7 +90,7 @@ def impose(mode: str, wallet: str, refusal: Restricted, *, as_of: datetime) -> d
             wallet=wallet,
             restriction=refusal.restriction,
             until=ends.isoformat(),
-            reason=transitions.storable(str(refusal)),
+            reason=texts.storable(str(refusal)),
         )
     return ends
 

@@ -11,7 +11,7 @@ import structlog
 from django.db import transaction
 from django.db.models import F
 
-from config.kernel import locks
+from config.kernel import locks, texts
 from config.kernel.clocks import Clock, given
 from risk import halts
 from risk.models import Halt, TradingState
@@ -92,9 +92,7 @@ def sign(order: Order, venue: OrderVenue, *, as_of: datetime) -> bool:
     try:
         prepared = venue.prepare(ticket(order), as_of=as_of)
     except (Rejected, *UNWRITABLE) as proof:
-        log.warning(
-            "order.not_signed", order_id=str(order.pk), reason=transitions.storable(str(proof))
-        )
+        log.warning("order.not_signed", order_id=str(order.pk), reason=texts.storable(str(proof)))
         transitions.end(order, to=Status.REJECTED, reason=f"not signed: {proof}", as_of=as_of)
         return False
     crash_points.reach(crash_points.AFTER_SIGN)
@@ -250,7 +248,7 @@ def _refused(order: Order, refusal: Rejected, *, first: bool, as_of: datetime) -
 def _doubt(order: Order, why: Exception, *, as_of: datetime) -> None:
     """Neither sent anew nor given up: the reservation stays until somebody proves its fate."""
     _resolve(order, transitions.move, to=Status.UNKNOWN, as_of=as_of, reason=str(why))
-    log.warning("order.fate_unknown", order_id=str(order.pk), reason=transitions.storable(str(why)))
+    log.warning("order.fate_unknown", order_id=str(order.pk), reason=texts.storable(str(why)))
     crash_points.reach(crash_points.AFTER_UNKNOWN)
 
 
@@ -276,7 +274,7 @@ def _halt(order: Order, refusal: Unauthorised, *, as_of: datetime) -> None:
         return
     halts.open_halt(
         "CREDENTIALS",
-        reason=transitions.storable(f"the venue refuses us: {refusal}")[:400],
+        reason=texts.storable(f"the venue refuses us: {refusal}")[:400],
         actor="sending",
         as_of=as_of,
         state=TradingState.HALTED,
@@ -309,6 +307,7 @@ def ticket(order: Order) -> Ticket:
         post_only=order.post_only,
         rest_until=order.rest_until,
         token_id=order.outcome.asset_id or "",
+        other_token_id=_other_token(order),
         condition_id=market.condition_id or "",
         tick=market.tick_size,
         neg_risk=bool(market.neg_risk),
@@ -317,3 +316,9 @@ def ticket(order: Order) -> Ticket:
         payload=order.payload,
         cancel_asked_at=order.cancel_asked_at,
     )
+
+
+def _other_token(order: Order) -> str:
+    """The token of the other outcome; empty where the market has none, or more than one."""
+    others = [o.asset_id for o in order.market.outcomes.all() if o.pk != order.outcome_id]
+    return others[0] or "" if len(others) == 1 else ""

@@ -6,7 +6,7 @@ import structlog
 from django.db import transaction
 from django.db.models import QuerySet
 
-from config.kernel import locks
+from config.kernel import locks, texts
 from config.kernel.modes import SIMULATED
 from config.kernel.units import ZERO
 from trading import crash_points
@@ -22,11 +22,6 @@ class IllegalTransition(RuntimeError):
     """The order's status does not permit this move, or another worker made it first."""
 
 
-def storable(text: str) -> str:
-    """Words from outside as every database and log takes them: no NUL, no half of a character."""
-    return text.encode(errors="replace").decode().replace("\x00", "?")
-
-
 def of(mode: str, venue: OrderVenue) -> QuerySet[Order]:
     """Orders that a venue can speak for: a signed one knows those of its wallet alone.
 
@@ -39,7 +34,7 @@ def of(mode: str, venue: OrderVenue) -> QuerySet[Order]:
 
 def move(order: Order, *, to: str, as_of: datetime, reason: str = "") -> None:
     """Compare-and-set an order's status; exactly one caller can make a given move."""
-    reason = storable(reason)[:400]
+    reason = texts.storable(reason)[:400]
     changes: dict[str, object] = {"status": to, "reason": reason}
     if to in TERMINAL:
         changes["finished_at"] = as_of

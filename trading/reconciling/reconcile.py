@@ -11,13 +11,12 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from config.kernel import locks
+from config.kernel import locks, texts
 from config.kernel.units import decimal
 from trading.books import facts
 from trading.core.order_states import IN_FLIGHT
 from trading.core.reconcile import Finding, Kind, ReconciliationConfig, Verdict
 from trading.models import Order, VenueState
-from trading.orders import transitions
 from trading.reconciling import comparison, on_its_way, trades
 from trading.reconciling.comparison import Look
 from trading.settings import ReconciliationSettings
@@ -82,8 +81,8 @@ def _storable(order: VenueOrder) -> VenueOrder:
     """Its names as every database takes them; an id that had to be changed is none of ours."""
     return replace(
         order,
-        venue_order_id=transitions.storable(order.venue_order_id),
-        token_id=transitions.storable(order.token_id),
+        venue_order_id=texts.storable(order.venue_order_id),
+        token_id=texts.storable(order.token_id),
     )
 
 

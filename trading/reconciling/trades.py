@@ -10,7 +10,7 @@ import structlog
 from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import Min
 
-from config.kernel import locks
+from config.kernel import locks, texts
 from config.kernel.models import DomainEvent
 from config.kernel.units import ONE, ZERO
 from trading.books import facts, fills
@@ -172,12 +172,12 @@ def _storable(trade: VenueTrade) -> VenueTrade:
     execution = trade.execution
     return replace(
         trade,
-        venue_order_id=transitions.storable(trade.venue_order_id),
-        token_id=transitions.storable(trade.token_id),
+        venue_order_id=texts.storable(trade.venue_order_id),
+        token_id=texts.storable(trade.token_id),
         execution=replace(
             execution,
-            trade_id=transitions.storable(execution.trade_id),
-            transaction_hash=transitions.storable(execution.transaction_hash),
+            trade_id=texts.storable(execution.trade_id),
+            transaction_hash=texts.storable(execution.transaction_hash),
         ),
     )
 
