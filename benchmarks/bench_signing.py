@@ -1,13 +1,13 @@
-"""How fast an order is hashed, signed and written, beside eth_account and the official client.
-
-python -m benchmarks.bench_signing
-"""
+"""How fast an order is hashed, signed and written, beside eth_account and the official client."""
 
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from eth_account import Account
 from eth_account.messages import encode_typed_data
