@@ -219,7 +219,6 @@ def _stop_at_once(wished: Halt) -> Halt:
             released_by=wished.opened_by,
             release_reason=f"replaced by {wished.state}: {wished.reason}"[:400],
         )
-    wished.pk = None
     wished.save(force_insert=True)
     return wished
 
